@@ -1,0 +1,122 @@
+package ipc
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// The two variables by which a Node parent tells its child of the channel.
+const (
+	channelFD         = "NODE_CHANNEL_FD"
+	serializationMode = "NODE_CHANNEL_SERIALIZATION_MODE"
+)
+
+// outputDelay is how long Wait goes on copying the output of a child that has
+// exited while some grandchild holds the pipe open.
+const outputDelay = time.Second
+
+// Child is a process at the other end of a channel.
+type Child struct {
+	*Channel
+	cmd  *exec.Cmd
+	wait func() (Exit, error)
+}
+
+// Exit says how a process ended. As in Node's 'exit' event, it is either a
+// code or a signal.
+type Exit struct {
+	Code   int            // meaningful while Signal is 0
+	Signal syscall.Signal // what killed it, or 0
+}
+
+func (e Exit) String() string {
+	if e.Signal != 0 {
+		return "signal " + e.Signal.String()
+	}
+	return fmt.Sprintf("code %d", e.Code)
+}
+
+// Self returns the command that starts this program again with other
+// arguments, on the same standard streams: Node's fork('./sub.js') is
+// Fork(Self("sub")). Nothing is copied as by fork(2), which Go cannot do.
+func Self(args ...string) *exec.Cmd {
+	path, err := os.Executable()
+	cmd := exec.Command(path, args...)
+	if err != nil {
+		cmd.Err = err
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	return cmd
+}
+
+// Fork starts cmd with a channel to it. It is Config{}.Fork(cmd).
+func Fork(cmd *exec.Cmd) (*Child, error) { return Config{}.Fork(cmd) }
+
+// Fork starts cmd with a channel to it. The channel is put behind
+// cmd.ExtraFiles and announced in cmd.Env; cmd may be any program, and reads
+// and writes it only if it knows how. The caller must call Wait.
+func (cfg Config) Fork(cmd *exec.Cmd) (*Child, error) {
+	ours, theirs, err := socketpair()
+	if err != nil {
+		return nil, fmt.Errorf("fork: %w", err)
+	}
+	theirEnd := os.NewFile(uintptr(theirs), "channel")
+	// While the parent held it, the child's death would not end the channel.
+	defer theirEnd.Close()
+
+	fd := 3 + len(cmd.ExtraFiles)
+	cmd.ExtraFiles = append(cmd.ExtraFiles, theirEnd)
+	cmd.Env = append(cmd.Environ(),
+		fmt.Sprintf("%s=%d", channelFD, fd), serializationMode+"=json")
+	if cmd.WaitDelay == 0 {
+		cmd.WaitDelay = outputDelay
+	}
+	c := newChannel(ours, cfg)
+	c.step("socketpair", "two connected AF_UNIX stream sockets: %d stays here, %d is for the child",
+		ours, theirs)
+	if err := cmd.Start(); err != nil {
+		c.end(nil)
+		return nil, fmt.Errorf("fork: %w", err)
+	}
+	c.step("start", "pid %d has it as descriptor %d, told by %s=%d and %s=json",
+		cmd.Process.Pid, fd, channelFD, fd, serializationMode)
+	child := &Child{Channel: c, cmd: cmd}
+	child.wait = sync.OnceValues(child.reap)
+	return child, nil
+}
+
+// Pid is the process id of the child.
+func (c *Child) Pid() int { return c.cmd.Process.Pid }
+
+// Kill sends the child a signal. Like Node's kill it does not wait for the
+// effect. After Wait has returned it is os.ErrProcessDone.
+func (c *Child) Kill(sig syscall.Signal) error { return c.cmd.Process.Signal(sig) }
+
+// Wait waits until the child has exited, takes in what it had still written,
+// for Messages to yield, and closes the channel. It needs nobody to range over
+// Messages, and does not wait for grandchildren that hold the channel or, for
+// more than a second, the output. It may be called more than once.
+func (c *Child) Wait() (Exit, error) { return c.wait() }
+
+func (c *Child) reap() (Exit, error) {
+	err := c.cmd.Wait()
+	c.drain()
+	state := c.cmd.ProcessState
+	if state == nil {
+		return Exit{}, fmt.Errorf("wait: %w", err)
+	}
+	c.step("exit", "pid %d: %v", state.Pid(), state)
+	exit := Exit{Code: state.ExitCode()}
+	if status := state.Sys().(syscall.WaitStatus); status.Signaled() {
+		exit.Signal = status.Signal()
+	}
+	if failed := new(exec.ExitError); errors.As(err, &failed) {
+		err = nil // a bad end is what Exit is for
+	}
+	return exit, err
+}

@@ -1,0 +1,132 @@
+package ipc
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/sys/unix"
+)
+
+// internalMessage is a message of Node itself. Fields of unexpected types must
+// not make a line unreadable, hence any.
+type internalMessage struct {
+	Cmd any            `json:"cmd"`
+	Msg jsontext.Value `json:"msg"`
+	Key any            `json:"key"`
+}
+
+// parseInternal tells whether a line is internal by Node's rule: an object
+// whose cmd is a string that starts with NODE_ and goes on. A line that spells
+// no NODE_, nor could in escapes, need not be parsed for that.
+func parseInternal(line []byte) (internalMessage, bool) {
+	if !bytes.Contains(line, []byte("NODE_")) && !bytes.Contains(line, []byte(`\u`)) {
+		return internalMessage{}, false
+	}
+	return decodeInternal(line)
+}
+
+func decodeInternal(line []byte) (m internalMessage, ok bool) {
+	if err := json.Unmarshal(line, &m, asNode); err != nil {
+		return m, false
+	}
+	cmd, _ := m.Cmd.(string)
+	return m, strings.HasPrefix(cmd, "NODE_") && cmd != "NODE_"
+}
+
+const (
+	lineACK  = `{"cmd":"NODE_HANDLE_ACK"}`
+	lineNACK = `{"cmd":"NODE_HANDLE_NACK"}`
+)
+
+// takeInternal acts on an internal message, and ignores what it does not know,
+// as Node does.
+func (c *Channel) takeInternal(line []byte, m internalMessage) {
+	if m.Cmd == "NODE_HANDLE" {
+		c.takeHandle(line, m)
+		return
+	}
+	c.traceLine("receive", line, -1)
+	key, _ := m.Key.(string)
+	switch m.Cmd {
+	case "NODE_HANDLE_ACK":
+		c.land(nil)
+	case "NODE_HANDLE_NACK":
+		c.land(ErrHandleLost)
+	case "NODE_SOCKET_GET_COUNT":
+		c.answerCount(key)
+	case "NODE_SOCKET_NOTIFY_CLOSE":
+		c.answerClose(key)
+	}
+}
+
+// takeHandle acknowledges a handle and delivers it, or refuses it. For each
+// line there must be one answer: Node dies of a second one.
+func (c *Channel) takeHandle(line []byte, m internalMessage) {
+	m = unwrap(m)
+	fd := c.takePassed()
+	c.traceLine("receive", line, fd)
+	h, err := c.newHandle(fd, m)
+	if err != nil {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+		c.answer(lineNACK)
+		c.deliver(item{err: fmt.Errorf("receive: %w: %w", ErrHandleLost, err)})
+		return
+	}
+	c.answer(lineACK)
+	msg := Message{Data: []byte(m.Msg), handle: h}
+	if m.Msg == nil {
+		msg.Data = []byte("null") // undefined, to Node
+	}
+	if _, internal := parseInternal(m.Msg); internal {
+		msg.Close()
+		return
+	}
+	c.deliver(item{msg: msg})
+}
+
+// unwrap undoes what Node does to a handle that it sends again after a NACK:
+// the NODE_HANDLE becomes the message of another one, each time.
+func unwrap(m internalMessage) internalMessage {
+	const retries = 3
+	for range retries {
+		inner, ok := parseInternal(m.Msg)
+		if !ok || inner.Cmd != "NODE_HANDLE" {
+			break
+		}
+		m = inner
+	}
+	return m
+}
+
+// maxUndelivered is how many handles may lie in the inbox before further ones
+// are refused: a peer must not be able to use up our descriptors.
+const maxUndelivered = 256
+
+// newHandle makes a handle of a descriptor. The type that the message gives is
+// not trusted, nor needed.
+func (c *Channel) newHandle(fd int, m internalMessage) (*handle, error) {
+	if fd < 0 {
+		return nil, errors.New("no descriptor came with it")
+	}
+	kind, _, err := kindOf(fd)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inbox.handles >= maxUndelivered {
+		return nil, fmt.Errorf("%d wait to be taken already", maxUndelivered)
+	}
+	h := &handle{file: os.NewFile(uintptr(fd), kind), kind: kind}
+	if key, ok := m.Key.(string); ok && kind == kindSocket {
+		h.gone = c.countSocket(key)
+	}
+	return h, nil
+}

@@ -1,0 +1,77 @@
+// Package ipc is the channel between a parent and a child process that Node's
+// child_process.fork makes: a connected pair of sockets that carries one JSON
+// value per line, and with a line, if wanted, an open socket. It speaks Node's
+// own wire protocol in both roles, so either end may be a real node.
+//
+// It does not speak Node's "advanced" serialization, and not Windows' pipes.
+//
+// The files, in the order in which they are best read: fork.go and parent.go
+// make the channel, channel.go owns it, send.go and receive.go move lines,
+// lines.go cuts them, handle.go and flight.go pass sockets, internal.go
+// answers Node's own messages, trace.go shows all of it.
+package ipc
+
+import (
+	"errors"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+var (
+	// ErrNotForked: no parent left a channel for this process.
+	ErrNotForked = errors.New("not forked: NODE_CHANNEL_FD is not set")
+	// ErrClosed: the channel was disconnected, by either side.
+	ErrClosed = errors.New("channel closed")
+	// ErrReserved: Node keeps objects whose cmd starts with NODE_ to itself;
+	// its receiver would swallow such a message without a word.
+	ErrReserved = errors.New(`messages with a cmd that starts with "NODE_" are reserved`)
+	// ErrLineTooLong: a message is longer than Config.MaxLine.
+	ErrLineTooLong = errors.New("line too long")
+	// ErrInboxFull: more than Config.MaxInbox arrived, and nobody read it,
+	// while the acknowledgement of a handle was awaited.
+	ErrInboxFull = errors.New("inbox full")
+	// ErrPeerNotReading: the peer keeps asking and does not read the answers.
+	ErrPeerNotReading = errors.New("peer does not read its answers")
+	// ErrHandleLost: a handle did not reach the receiver.
+	ErrHandleLost = errors.New("handle lost")
+	// ErrNotAHandle: only TCP, UDP and Unix stream sockets can be passed on.
+	ErrNotAHandle = errors.New("not a socket that can be passed")
+	// ErrNoHandle: the message has no handle of the wanted kind.
+	ErrNoHandle = errors.New("message has no such handle")
+)
+
+// Config holds what may be set before a channel is made. The zero value is
+// ready to use.
+type Config struct {
+	// MaxLine is the longest message sent or accepted, in bytes of JSON;
+	// 0 means 64 MiB. A peer that goes beyond it is disconnected.
+	MaxLine int
+	// MaxInbox bounds, in bytes of memory, what is read ahead while a handle
+	// awaits its acknowledgement and nobody ranges over Messages; 0 means
+	// 64 MiB. At all other times no more than one read is held in memory and
+	// the rest waits in the kernel, and with it the sender.
+	MaxInbox int
+	// Trace, if set, is told every step and every line. It is called from
+	// several goroutines, one at a time, and must not use the channel.
+	Trace func(Event)
+}
+
+func (c Config) withDefaults() Config {
+	const limit = 64 << 20
+	if c.MaxLine == 0 {
+		c.MaxLine = limit
+	}
+	if c.MaxInbox == 0 {
+		c.MaxInbox = limit
+	}
+	return c
+}
+
+// asNode makes the codec as tolerant as Node's JSON.parse, and keeps the
+// escapes of JSON that passes through: a lone surrogate has no other spelling.
+var asNode = json.JoinOptions(
+	jsontext.AllowDuplicateNames(true),
+	jsontext.AllowInvalidUTF8(true),
+	jsontext.PreserveRawStrings(true),
+)

@@ -1,0 +1,90 @@
+package ipc
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+)
+
+// cutAll feeds stream to a decoder in the given pieces.
+func cutAll(stream []byte, max int, sizes []byte) (got []string, starts []int64, err error) {
+	l := lines{max: max}
+	piece := 0
+	for len(stream) > 0 && err == nil {
+		n := len(stream)
+		if len(sizes) > 0 {
+			n = min(n, int(sizes[piece%len(sizes)])+1)
+			piece++
+		}
+		chunk := bytes.Clone(stream[:n])
+		err = l.cut(chunk, func(line []byte, start int64) {
+			got = append(got, string(line))
+			starts = append(starts, start)
+		})
+		clear(chunk) // the decoder must not keep what the next read overwrites
+		stream = stream[n:]
+	}
+	return got, starts, err
+}
+
+func TestLinesAreCutAtNewlinesOnly(t *testing.T) {
+	got, starts, err := cutAll([]byte("1\n\n\r \"a\xe2\x80\xa8b\"\r\n[\x00]\nhalf"), 100, nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{"1", "", "\r \"a\u2028b\"\r", "[\x00]"}, got)
+	require.Equal(t, []int64{0, 2, 3, 14}, starts)
+}
+
+func TestLineLimit(t *testing.T) {
+	exact := strings.Repeat("x", 100)
+	got, _, err := cutAll([]byte(exact+"\n"), 100, []byte{6})
+	require.NoError(t, err)
+	require.Equal(t, []string{exact}, got)
+	_, _, err = cutAll([]byte(exact+"x\n"), 100, []byte{6})
+	require.ErrorIs(t, err, ErrLineTooLong)
+	_, _, err = cutAll([]byte(exact+"x\n"), 100, nil)
+	require.ErrorIs(t, err, ErrLineTooLong)
+}
+
+// FuzzLines: however a stream arrives, the lines are what splitting it at its
+// newlines gives, they start where they do, and none is over the limit.
+func FuzzLines(f *testing.F) {
+	const max = 300
+	for _, seed := range []string{
+		"", "\n", "\n\n", "1\n2\n", `{"hello":"HELLO"}` + "\n", "\"中文\"\n", "\"\u2028\"\n", "\"\\ud800\"\n",
+		`{"cmd":"NODE_HANDLE","type":"net.Server","msg":"server"}` + "\n" + `{"cmd":"NODE_HANDLE_ACK"}` + "\n",
+		"\ufeff1\n", "\x00\n", "\xff\xfe\n", "1 2\n", "half", strings.Repeat("x", max) + "\n", strings.Repeat("x", max+1) + "\n",
+	} {
+		f.Add([]byte(seed), []byte{0})
+		f.Add([]byte(seed), []byte{2, 0, 7})
+	}
+	f.Fuzz(func(t *testing.T, stream, sizes []byte) {
+		var want []string
+		var starts []int64
+		var tooLong bool
+		at := 0
+		for line := range bytes.SplitAfterSeq(stream, []byte("\n")) {
+			text, complete := bytes.CutSuffix(line, []byte("\n"))
+			if len(text) > max {
+				tooLong = true
+				break
+			}
+			if complete {
+				want, starts = append(want, string(text)), append(starts, int64(at))
+			}
+			at += len(line)
+		}
+		got, gotStarts, err := cutAll(stream, max, sizes)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff(starts, gotStarts); diff != "" {
+			t.Error(diff)
+		}
+		if (err != nil) != tooLong {
+			t.Errorf("error %v, but too long is %v", err, tooLong)
+		}
+	})
+}

@@ -1,0 +1,211 @@
+package ipc
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	readSize  = 64 << 10 // what libuv reads at a time
+	maxRights = 253      // descriptors the kernel allows in one message (SCM_MAX_FD)
+)
+
+// Message is one message of the peer.
+type Message struct {
+	// Data is the message as the peer wrote it, for the receiver to keep.
+	// Whether it is JSON at all shows in Decode.
+	Data   json.RawMessage
+	handle *handle
+}
+
+// Decode stores the message in v, accepting all that Node's JSON.parse does:
+// invalid UTF-8 becomes U+FFFD, and the last of duplicate keys wins. Two things
+// differ: objects under one key are merged, and 1e400 is an error.
+func (m Message) Decode(v any) error {
+	if err := jsonv2.Unmarshal(m.Data, v, asNode); err != nil {
+		return fmt.Errorf("message: %w", err)
+	}
+	return nil
+}
+
+// Messages yields what the peer sends, in order, and ends when the channel
+// does. An error is a message that got lost (the loop may go on) or, as the
+// last thing, what closed the channel; a plain disconnect is no error. Whoever
+// ranges does the reading: while the loop's body is busy, the peer waits.
+func (c *Channel) Messages() iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		for {
+			it, ok := c.next()
+			if !ok || !yield(it.msg, it.err) {
+				return
+			}
+		}
+	}
+}
+
+func (c *Channel) next() (item, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.readUntil(func() bool { return c.ended || !c.inbox.empty() })
+	return c.inbox.take()
+}
+
+// readUntil reads until enough holds, or lets another goroutine do it if one is
+// at it. The caller has c.mu.
+func (c *Channel) readUntil(enough func() bool) {
+	for !enough() {
+		if c.reading {
+			c.changed.Wait()
+			continue
+		}
+		c.reading = true
+		flags := 0
+		if c.noWait {
+			flags = unix.MSG_DONTWAIT
+		}
+		c.mu.Unlock()
+		c.fill(flags)
+		c.mu.Lock()
+		c.reading = false
+		c.changed.Broadcast()
+	}
+}
+
+// readWhileAwaiting reads on behalf of senders that wait for an
+// acknowledgement, while nobody ranges over Messages.
+func (c *Channel) readWhileAwaiting() {
+	c.mu.Lock()
+	c.readUntil(func() bool {
+		return c.ended || c.awaiting == 0 || c.inbox.over(c.cfg.MaxInbox)
+	})
+	c.helping = false
+	full := c.awaiting > 0 && c.inbox.over(c.cfg.MaxInbox)
+	c.mu.Unlock()
+	if full {
+		c.end(ErrInboxFull)
+	}
+}
+
+// fill makes one system call and takes in what it brought.
+func (c *Channel) fill(flags int) {
+	n, oobn, err := c.socket.receive(c.buf, c.oob, flags)
+	c.received += int64(n)
+	c.addPassed(parseRights(c.oob[:oobn]))
+	if long := c.decoder.cut(c.buf[:n], c.takeLine); long != nil {
+		c.end(fmt.Errorf("receive: %w: over %d bytes", long, c.cfg.MaxLine))
+		return
+	}
+	c.flushAnswers()
+	if n > 0 {
+		return
+	}
+	// End of the stream. ECONNRESET is one, too: the peer closed with unread
+	// input. So is EAGAIN, once the peer is dead.
+	if rest := len(c.decoder.partial); rest > 0 {
+		c.deliver(item{err: fmt.Errorf("receive: last line cut off after %d bytes: %w", rest, io.ErrUnexpectedEOF)})
+	}
+	switch err {
+	case nil, unix.ECONNRESET, unix.EAGAIN:
+		c.end(nil)
+	default:
+		c.end(fmt.Errorf("receive: %w", err))
+	}
+}
+
+// takeLine takes in one line that began at start.
+func (c *Channel) takeLine(line []byte, start int64) {
+	c.mu.Lock()
+	c.dropPassed(start)
+	c.mu.Unlock()
+	if message, ok := parseInternal(line); ok {
+		c.takeInternal(line, message)
+		return
+	}
+	c.traceLine("receive", line, -1)
+	c.deliver(item{msg: Message{Data: line}})
+}
+
+func (c *Channel) deliver(it item) {
+	c.mu.Lock()
+	wanted := !c.inbox.shut
+	if wanted {
+		c.inbox.add(it)
+	}
+	c.mu.Unlock()
+	if !wanted {
+		it.msg.Close()
+	}
+}
+
+// parseRights returns the descriptors in a control message.
+func parseRights(oob []byte) (descriptors []int) {
+	if len(oob) == 0 {
+		return nil
+	}
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil
+	}
+	for _, m := range messages {
+		fds, err := unix.ParseUnixRights(&m)
+		if err == nil {
+			closeOnExec(fds)
+			descriptors = append(descriptors, fds...)
+		}
+	}
+	return descriptors
+}
+
+// item is what Messages yields.
+type item struct {
+	msg Message
+	err error
+}
+
+// inbox is a queue that knows its size.
+type inbox struct {
+	items   []item
+	head    int // items before it are gone
+	bytes   int
+	handles int
+	shut    bool // nobody wants what comes
+}
+
+// itemSize is about what an item takes in memory beside its data: a peer must
+// not be able to fill it with a million empty lines for free.
+const itemSize = 128
+
+func (b *inbox) add(it item) {
+	b.items = append(b.items, it)
+	b.bytes += itemSize + len(it.msg.Data)
+	if it.msg.handle != nil {
+		b.handles++
+	}
+}
+
+func (b *inbox) take() (item, bool) {
+	if b.empty() {
+		return item{}, false
+	}
+	it := b.items[b.head]
+	b.items[b.head] = item{}
+	b.head++
+	if b.empty() {
+		b.items, b.head = b.items[:0], 0
+	}
+	b.bytes -= itemSize + len(it.msg.Data)
+	if it.msg.handle != nil {
+		b.handles--
+	}
+	return it, true
+}
+
+func (b *inbox) empty() bool { return b.head == len(b.items) }
+
+// over reports whether the inbox is beyond max. One item always fits.
+func (b *inbox) over(max int) bool { return b.bytes > max && len(b.items)-b.head > 1 }

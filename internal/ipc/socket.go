@@ -1,0 +1,82 @@
+package ipc
+
+import (
+	"runtime"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// socket is one end of a connected pair. Its calls block in the kernel, not in
+// Go's poller: a message wakes the thread that waits for it, which is a third
+// faster than waking the poller, and costs a thread per channel.
+type socket struct {
+	mu sync.RWMutex // held for reading during a call, so that fd stays ours
+	fd int          // -1 once closed
+}
+
+// send writes all of out, and rights with its first byte. It returns early only
+// with an error; with MSG_DONTWAIT that may be EAGAIN.
+func (s *socket) send(out, rights []byte, flags int) (n int, err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for n < len(out) {
+		if s.fd < 0 {
+			return n, unix.EPIPE
+		}
+		some, err := unix.SendmsgN(s.fd, out[n:], rights, nil, flags|sendFlags)
+		switch {
+		case err == nil:
+			n, rights = n+some, nil
+		case err == unix.EAGAIN && flags&unix.MSG_DONTWAIT == 0:
+			s.wait(unix.POLLOUT)
+		case err != unix.EINTR:
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// receive reads once. No bytes and no error are the end of the stream.
+func (s *socket) receive(buf, oob []byte, flags int) (n, oobn int, err error) {
+	runtime.Gosched()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for {
+		if s.fd < 0 {
+			return 0, 0, nil
+		}
+		n, oobn, _, _, err := unix.Recvmsg(s.fd, buf, oob, flags|receiveFlags)
+		switch {
+		case err == nil:
+			return n, oobn, nil
+		case err == unix.EAGAIN && flags&unix.MSG_DONTWAIT == 0:
+			s.wait(unix.POLLIN)
+		case err != unix.EINTR:
+			return 0, 0, err
+		}
+	}
+}
+
+// wait is for an inherited channel that somebody has set O_NONBLOCK on. The
+// flag is not ours to clear: whoever set it may still have the other copy.
+func (s *socket) wait(event int16) {
+	unix.Poll([]unix.PollFd{{Fd: int32(s.fd), Events: event}}, -1)
+}
+
+// stop ends one direction or both, and wakes who waits for it: close(2) would
+// leave them waiting.
+func (s *socket) stop(how int) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	unix.Shutdown(s.fd, how)
+}
+
+// close wakes who waits for the socket, waits until they are out, and closes it.
+func (s *socket) close() {
+	s.stop(unix.SHUT_RDWR)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	unix.Close(s.fd)
+	s.fd = -1
+}

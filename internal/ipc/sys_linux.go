@@ -1,0 +1,27 @@
+package ipc
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// receiveFlags: what arrives is close-on-exec from its first moment.
+	receiveFlags = unix.MSG_CMSG_CLOEXEC
+	// sendFlags: a dead peer is an error and not a signal.
+	sendFlags = unix.MSG_NOSIGNAL
+)
+
+// socketpair makes the two ends of a channel, both close-on-exec: a program
+// started at this moment by another goroutine must not inherit them.
+func socketpair() (ours, theirs int, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, -1, os.NewSyscallError("socketpair", err)
+	}
+	return fds[0], fds[1], nil
+}
+
+// closeOnExec has nothing to do: MSG_CMSG_CLOEXEC did it.
+func closeOnExec([]int) {}

@@ -1,0 +1,65 @@
+package ipc
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+)
+
+// Event is a step in the life of a channel, or a line on it.
+type Event struct {
+	Time time.Time
+	// What is "send" or "receive" for a line, and else the step:
+	// "socketpair", "start", "parent", "disconnect", "exit".
+	What string
+	// Text describes the step, or says what a line of Node's own means.
+	Text string
+	// Line is the line without its newline. It is valid during the call.
+	Line []byte
+	// FD is the descriptor that travels with the line, or -1.
+	FD int
+}
+
+// meanings says what Node's own lines are for.
+var meanings = map[any]string{
+	"NODE_HANDLE":              "the message in msg, and with it a socket",
+	"NODE_HANDLE_ACK":          "the socket has arrived",
+	"NODE_HANDLE_NACK":         "the socket has not arrived",
+	"NODE_SOCKET_GET_COUNT":    "how many connections of this server are open?",
+	"NODE_SOCKET_COUNT":        "so many are open",
+	"NODE_SOCKET_NOTIFY_CLOSE": "tell me when the last of them is closed",
+	"NODE_SOCKET_ALL_CLOSED":   "the last is closed",
+}
+
+func (c *Channel) step(what, format string, args ...any) {
+	if c.cfg.Trace != nil {
+		c.trace(Event{What: what, Text: fmt.Sprintf(format, args...), FD: -1})
+	}
+}
+
+// traceLines reports whole lines that leave in one piece.
+func (c *Channel) traceLines(what string, out []byte, fd int) {
+	if c.cfg.Trace != nil {
+		for line := range bytes.Lines(out) {
+			c.traceLine(what, bytes.TrimSuffix(line, []byte("\n")), fd)
+		}
+	}
+}
+
+func (c *Channel) traceLine(what string, line []byte, fd int) {
+	if c.cfg.Trace == nil {
+		return
+	}
+	e := Event{What: what, Line: line, FD: fd}
+	if m, ok := parseInternal(line); ok {
+		e.Text = meanings[m.Cmd]
+	}
+	c.trace(e)
+}
+
+func (c *Channel) trace(e Event) {
+	e.Time = time.Now()
+	c.tracing.Lock()
+	defer c.tracing.Unlock()
+	c.cfg.Trace(e)
+}
