@@ -106,6 +106,7 @@ func (c *Channel) fill(flags int) {
 	}
 	// End of the stream. ECONNRESET is one, too: the peer closed with unread
 	// input. So is EAGAIN, once the peer is dead.
+	c.step("receive", "0 bytes: end of the stream")
 	if rest := len(c.decoder.partial); rest > 0 {
 		c.deliver(item{err: fmt.Errorf("receive: last line cut off after %d bytes: %w", rest, io.ErrUnexpectedEOF)})
 	}

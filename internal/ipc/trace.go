@@ -3,7 +3,9 @@ package ipc
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // Event is a step in the life of a channel, or a line on it.
@@ -62,4 +64,37 @@ func (c *Channel) trace(e Event) {
 	c.tracing.Lock()
 	defer c.tracing.Unlock()
 	c.cfg.Trace(e)
+}
+
+// String is the event on one line, for people: long lines are cut, and what
+// would disturb a terminal is masked.
+func (e Event) String() string {
+	text := e.Text
+	if e.Line != nil {
+		text = e.line()
+	}
+	return fmt.Sprintf("%s %-10s %s", e.Time.Format("15:04:05.000000"), e.What, text)
+}
+
+func (e Event) line() string {
+	const shown = 200
+	text := fmt.Sprintf("%d bytes  %s", len(e.Line)+1, strings.Map(printable, string(e.Line[:min(len(e.Line), shown)])))
+	if len(e.Line) > shown {
+		text += "…"
+	}
+	text += `\n`
+	if e.FD >= 0 {
+		text += fmt.Sprintf("  + descriptor %d", e.FD)
+	}
+	if e.Text != "" {
+		text += "  (" + e.Text + ")"
+	}
+	return text
+}
+
+func printable(r rune) rune {
+	if unicode.IsPrint(r) {
+		return r
+	}
+	return unicode.ReplacementChar
 }

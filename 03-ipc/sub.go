@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"playing-with-processes/internal/ipc"
+)
+
+// sub is the child: it sends one message, and prints what the parent sends
+// until the parent disconnects: sub.js.
+func sub(ctx context.Context, cfg ipc.Config) error {
+	parent, err := cfg.Parent()
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { parent.Disconnect() })()
+
+	if err := parent.Send(ctx, map[string]string{"foo": "bar"}); err != nil {
+		return err
+	}
+	say.Print(`sent {"foo":"bar"}`)
+
+	for message, err := range parent.Messages() {
+		if err != nil {
+			return err
+		}
+		var value any
+		if err := message.Decode(&value); err != nil {
+			return err
+		}
+		say.Printf("message from parent %d: %s", os.Getppid(), message.Data)
+	}
+	say.Print("the parent has disconnected")
+	return nil
+}

@@ -1,0 +1,33 @@
+# `make` prints what there is. The tests need Go alone; with Node on the PATH
+# they also prove every claim against the real thing, and REQUIRE_NODE=1 makes a
+# missing Node a failure. The race detector needs a C compiler.
+GO ?= go
+RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
+FUZZTIME ?= 1m
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: help test soak lint fuzz demo
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+test: ## formatting, vet, and all tests, in about a minute
+	@test -z "$$(gofmt -l .)" || { echo "gofmt: not formatted:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	@test -n "$(RACE)" || echo "no C compiler here: testing without -race"
+	$(GO) test $(RACE) ./...
+
+soak: ## the long proofs: 1,000 forks, 10,000 handles
+	SOAK=1 $(GO) test $(RACE) -run Soak -count=1 -timeout 30m -v ./...
+
+lint: ## vet for Linux and macOS, and staticcheck
+	GOOS=linux $(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+fuzz: ## each fuzz target for FUZZTIME (1m)
+	$(GO) test -run '^$$' -fuzz '^FuzzLines$$' -fuzztime $(FUZZTIME) ./internal/ipc
+	$(GO) test -run '^$$' -fuzz '^FuzzInternal$$' -fuzztime $(FUZZTIME) ./internal/ipc
+
+demo: ## each chapter, once
+	$(GO) run ./03-ipc
