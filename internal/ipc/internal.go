@@ -12,12 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// internalMessage is a message of Node itself. Fields of unexpected types must
-// not make a line unreadable, hence any.
+// internalMessage is a message of Node itself.
 type internalMessage struct {
-	Cmd any            `json:"cmd"`
-	Msg jsontext.Value `json:"msg"`
-	Key any            `json:"key"`
+	cmd string
+	msg jsontext.Value // of NODE_HANDLE: the user's message, nil if undefined
+	key string         // of NODE_SOCKET_* and NODE_HANDLE: whose socket it is
 }
 
 // parseInternal tells whether a line is internal by Node's rule: an object
@@ -31,11 +30,26 @@ func parseInternal(line []byte) (internalMessage, bool) {
 }
 
 func decodeInternal(line []byte) (m internalMessage, ok bool) {
-	if err := json.Unmarshal(line, &m, asNode); err != nil {
+	// Raw, because a field of an unexpected type must not make it unreadable.
+	var fields struct {
+		Cmd jsontext.Value `json:"cmd"`
+		Msg jsontext.Value `json:"msg"`
+		Key jsontext.Value `json:"key"`
+	}
+	if err := json.Unmarshal(line, &fields, asNode); err != nil {
 		return m, false
 	}
-	cmd, _ := m.Cmd.(string)
-	return m, strings.HasPrefix(cmd, "NODE_") && cmd != "NODE_"
+	m = internalMessage{cmd: text(fields.Cmd), msg: fields.Msg, key: text(fields.Key)}
+	return m, strings.HasPrefix(m.cmd, "NODE_") && m.cmd != "NODE_"
+}
+
+// text is the string that a JSON value is, or "".
+func text(value jsontext.Value) string {
+	if value.Kind() != '"' {
+		return ""
+	}
+	unquoted, _ := jsontext.AppendUnquote(nil, value) // invalid UTF-8 becomes U+FFFD
+	return string(unquoted)
 }
 
 const (
@@ -46,21 +60,20 @@ const (
 // takeInternal acts on an internal message, and ignores what it does not know,
 // as Node does.
 func (c *Channel) takeInternal(line []byte, m internalMessage) {
-	if m.Cmd == "NODE_HANDLE" {
+	if m.cmd == "NODE_HANDLE" {
 		c.takeHandle(line, m)
 		return
 	}
 	c.traceLine("receive", line, -1)
-	key, _ := m.Key.(string)
-	switch m.Cmd {
+	switch m.cmd {
 	case "NODE_HANDLE_ACK":
 		c.land(nil)
 	case "NODE_HANDLE_NACK":
 		c.land(ErrHandleLost)
 	case "NODE_SOCKET_GET_COUNT":
-		c.answerCount(key)
+		c.answerCount(m.key)
 	case "NODE_SOCKET_NOTIFY_CLOSE":
-		c.answerClose(key)
+		c.answerClose(m.key)
 	}
 }
 
@@ -80,11 +93,11 @@ func (c *Channel) takeHandle(line []byte, m internalMessage) {
 		return
 	}
 	c.answer(lineACK)
-	msg := Message{Data: []byte(m.Msg), handle: h}
-	if m.Msg == nil {
+	msg := Message{Data: []byte(m.msg), handle: h}
+	if m.msg == nil {
 		msg.Data = []byte("null") // undefined, to Node
 	}
-	if _, internal := parseInternal(m.Msg); internal {
+	if _, internal := parseInternal(m.msg); internal {
 		msg.Close()
 		return
 	}
@@ -96,8 +109,8 @@ func (c *Channel) takeHandle(line []byte, m internalMessage) {
 func unwrap(m internalMessage) internalMessage {
 	const retries = 3
 	for range retries {
-		inner, ok := parseInternal(m.Msg)
-		if !ok || inner.Cmd != "NODE_HANDLE" {
+		inner, ok := parseInternal(m.msg)
+		if !ok || inner.cmd != "NODE_HANDLE" {
 			break
 		}
 		m = inner
@@ -125,8 +138,8 @@ func (c *Channel) newHandle(fd int, m internalMessage) (*handle, error) {
 		return nil, fmt.Errorf("%d wait to be taken already", maxUndelivered)
 	}
 	h := &handle{file: os.NewFile(uintptr(fd), kind), kind: kind}
-	if key, ok := m.Key.(string); ok && kind == kindSocket {
-		h.gone = c.countSocket(key)
+	if m.key != "" && kind == kindSocket {
+		h.gone = c.countSocket(m.key)
 	}
 	return h, nil
 }

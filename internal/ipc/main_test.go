@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 			return
 		}
 	}
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // or each child takes a second to exit
 	os.Exit(m.Run())
 }
 

@@ -23,7 +23,8 @@ type Message struct {
 	handle *handle
 }
 
-// Decode stores the message in v, accepting all that Node's JSON.parse does:
+// Decode stores the message in v, by the rules of encoding/json/v2 (the names of
+// fields are case-sensitive), and accepts all that Node's JSON.parse does:
 // invalid UTF-8 becomes U+FFFD, and the last of duplicate keys wins. Two things
 // differ: objects under one key are merged, and 1e400 is an error.
 func (m Message) Decode(v any) error {

@@ -23,7 +23,7 @@ type Event struct {
 }
 
 // meanings says what Node's own lines are for.
-var meanings = map[any]string{
+var meanings = map[string]string{
 	"NODE_HANDLE":              "the message in msg, and with it a socket",
 	"NODE_HANDLE_ACK":          "the socket has arrived",
 	"NODE_HANDLE_NACK":         "the socket has not arrived",
@@ -54,7 +54,7 @@ func (c *Channel) traceLine(what string, line []byte, fd int) {
 	}
 	e := Event{What: what, Line: line, FD: fd}
 	if m, ok := parseInternal(line); ok {
-		e.Text = meanings[m.Cmd]
+		e.Text = meanings[m.cmd]
 	}
 	c.trace(e)
 }
