@@ -1,7 +1,6 @@
 package ipc
 
 import (
-	"math"
 	"sync"
 	"time"
 
@@ -38,7 +37,7 @@ type Channel struct {
 	noWait   bool       // the peer is dead: read what is there, wait for no more
 	ended    bool
 	inbox    inbox
-	passed   []passed  // descriptors whose line is not complete yet
+	passed   passed
 	flights  []*flight // our handles, in the order of the awaited answers
 	landed   chan struct{}
 	settled  int64 // where the line of the last acknowledged handle ended
@@ -60,6 +59,7 @@ func newChannel(fd int, cfg Config) *Channel {
 		decoder: lines{max: cfg.MaxLine},
 		closed:  make(chan struct{}),
 		landed:  make(chan struct{}),
+		passed:  passed{fd: -1},
 		sockets: map[string]*socketCount{},
 	}
 	c.changed.L = &c.mu
@@ -109,7 +109,7 @@ func (c *Channel) end(why error) bool {
 		c.arrived(f, ErrClosed)
 	}
 	c.flights = nil
-	c.dropPassed(math.MaxInt64)
+	c.dropPassed()
 	c.changed.Broadcast()
 	return true
 }

@@ -121,48 +121,49 @@ func (c *countedConn) SyscallConn() (syscall.RawConn, error) {
 	return c.Conn.(syscall.Conn).SyscallConn()
 }
 
-// passed is a descriptor that arrived before its line was complete.
+// passed is a descriptor that has arrived, while its line may not be complete.
+// There is one at the most: a read ends behind the bytes that a descriptor came
+// with, and who sends several handles keeps to maxUnread.
 type passed struct {
-	fd  int
-	end int64 // where in the stream the read that brought it ended
+	fd  int   // or -1
+	end int64 // where in the incoming stream the read that brought it ended
 }
 
-// maxPassed: a descriptor travels with a byte of its line, and a read ends
-// after it. So when a line completes, there can be its own descriptor and that
-// of the next line; more than these belong to nothing.
-const maxPassed = 2
-
-// addPassed keeps the first of the descriptors that one read brought, since a
-// line has one handle, and closes the others.
-func (c *Channel) addPassed(descriptors []int) {
+// keepPassed keeps the first of the descriptors that one read brought, since a
+// line has one handle. The others, and one that nobody claimed, are closed.
+func (c *Channel) keepPassed(descriptors []int) {
+	if len(descriptors) == 0 {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, fd := range descriptors {
-		if i > 0 || c.ended || len(c.passed) == maxPassed {
-			unix.Close(fd)
-			continue
-		}
-		c.passed = append(c.passed, passed{fd, c.received})
+	c.dropPassed()
+	c.passed = passed{descriptors[0], c.received}
+	for _, fd := range descriptors[1:] {
+		unix.Close(fd)
+	}
+	if c.ended {
+		c.dropPassed()
 	}
 }
 
-// takePassed returns the descriptor that came with the present line, or -1.
-func (c *Channel) takePassed() int {
+// takePassed returns the descriptor that came with the line that began at
+// start, or -1. One that came before that line belonged to no handle.
+func (c *Channel) takePassed(start int64) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.passed) == 0 {
-		return -1
+	if c.passed.end <= start {
+		c.dropPassed()
 	}
-	fd := c.passed[0].fd
-	c.passed = c.passed[1:]
+	fd := c.passed.fd
+	c.passed.fd = -1
 	return fd
 }
 
-// dropPassed closes the descriptors that no line after start can claim. The
-// caller has c.mu.
-func (c *Channel) dropPassed(start int64) {
-	for len(c.passed) > 0 && c.passed[0].end <= start {
-		unix.Close(c.passed[0].fd)
-		c.passed = c.passed[1:]
+// dropPassed closes what nobody claimed. The caller has c.mu.
+func (c *Channel) dropPassed() {
+	if c.passed.fd >= 0 {
+		unix.Close(c.passed.fd)
+		c.passed.fd = -1
 	}
 }

@@ -59,9 +59,9 @@ const (
 
 // takeInternal acts on an internal message, and ignores what it does not know,
 // as Node does.
-func (c *Channel) takeInternal(line []byte, m internalMessage) {
+func (c *Channel) takeInternal(line []byte, start int64, m internalMessage) {
 	if m.cmd == "NODE_HANDLE" {
-		c.takeHandle(line, m)
+		c.takeHandle(line, start, m)
 		return
 	}
 	c.traceLine("receive", line, -1)
@@ -79,9 +79,9 @@ func (c *Channel) takeInternal(line []byte, m internalMessage) {
 
 // takeHandle acknowledges a handle and delivers it, or refuses it. For each
 // line there must be one answer: Node dies of a second one.
-func (c *Channel) takeHandle(line []byte, m internalMessage) {
+func (c *Channel) takeHandle(line []byte, start int64, m internalMessage) {
 	m = unwrap(m)
-	fd := c.takePassed()
+	fd := c.takePassed(start)
 	c.traceLine("receive", line, fd)
 	h, err := c.newHandle(fd, m)
 	if err != nil {

@@ -96,7 +96,7 @@ func (c *Channel) readWhileAwaiting() {
 func (c *Channel) fill(flags int) {
 	n, oobn, err := c.socket.receive(c.buf, c.oob, flags)
 	c.received += int64(n)
-	c.addPassed(parseRights(c.oob[:oobn]))
+	c.keepPassed(parseRights(c.oob[:oobn]))
 	if long := c.decoder.cut(c.buf[:n], c.takeLine); long != nil {
 		c.end(fmt.Errorf("receive: %w: over %d bytes", long, c.cfg.MaxLine))
 		return
@@ -121,11 +121,8 @@ func (c *Channel) fill(flags int) {
 
 // takeLine takes in one line that began at start.
 func (c *Channel) takeLine(line []byte, start int64) {
-	c.mu.Lock()
-	c.dropPassed(start)
-	c.mu.Unlock()
 	if message, ok := parseInternal(line); ok {
-		c.takeInternal(line, message)
+		c.takeInternal(line, start, message)
 		return
 	}
 	c.traceLine("receive", line, -1)
