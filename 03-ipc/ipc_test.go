@@ -187,7 +187,7 @@ func TestBadInput(t *testing.T) {
 			got := runToEnd(t, append([]string{self(t)}, test.args...)...)
 			require.Equal(t, test.code, got.code)
 			require.Contains(t, got.stderr, test.want)
-			require.Regexp(t, `^03-ipc: .*\n$`, got.stderr)
+			require.Regexp(t, `^03-ipc( sub)?: .*\n$`, got.stderr)
 			require.Equal(t, 1, strings.Count(got.stderr, "\n"), got.stderr)
 		})
 	}

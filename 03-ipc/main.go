@@ -66,27 +66,28 @@ func run(args []string) int {
 	if *trace {
 		cfg.Trace = func(e ipc.Event) { say.Print(e) }
 	}
-	if role == "sub" {
-		say.SetPrefix(fmt.Sprintf("[sub %d] ", os.Getpid()))
-		err = sub(ctx, cfg)
-	} else {
+	if role == "" {
 		say.SetPrefix(fmt.Sprintf("[parent %d] ", os.Getpid()))
 		err = parent(ctx, cfg, command(*child, *trace))
+	} else {
+		say.SetPrefix(fmt.Sprintf("[sub %d] ", os.Getpid()))
+		err = sub(ctx, cfg)
 	}
 	switch {
 	case ctx.Err() != nil:
-		fmt.Fprintln(os.Stderr, "03-ipc: interrupted")
-		return 130
+		return complain(role, "interrupted", 130)
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "03-ipc:", err)
-		return 1
+		return complain(role, err.Error(), 1)
 	}
 	return 0
 }
 
-func misused(why string) int {
-	fmt.Fprintf(os.Stderr, "03-ipc: %s (-h explains)\n", why)
-	return 2
+func misused(why string) int { return complain("", why+" (-h explains)", 2) }
+
+func complain(role, what string, code int) int {
+	who := strings.TrimSpace("03-ipc " + role)
+	fmt.Fprintf(os.Stderr, "%s: %s\n", who, what)
+	return code
 }
 
 // command is what the child runs: line, or else this program in the role sub.
