@@ -34,6 +34,8 @@ type Channel struct {
 	mu       sync.Mutex // guards what follows
 	changed  sync.Cond  // something that follows has changed
 	reading  bool       // a goroutine is in fill
+	ranging  int        // goroutines that want a message
+	ahead    bool       // readAhead is at work
 	noWait   bool       // the peer is dead: read what is there, wait for no more
 	ended    bool
 	inbox    inbox
@@ -42,7 +44,6 @@ type Channel struct {
 	landed   chan struct{}
 	settled  int64 // where the line of the last acknowledged handle ended
 	awaiting int   // callers that need an acknowledgement to go on
-	helping  bool  // readWhileAwaiting is at work
 	answers  []byte
 	sockets  map[string]*socketCount
 }

@@ -193,9 +193,9 @@ func (c *Channel) await(f *flight) {
 	defer c.mu.Unlock()
 	f.waiting = true
 	c.awaiting++
-	if !c.helping {
-		c.helping = true
-		go c.readWhileAwaiting()
+	if !c.ahead {
+		c.ahead = true
+		go c.readAhead()
 	}
 }
 

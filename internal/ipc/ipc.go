@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
 var (
@@ -47,10 +48,11 @@ type Config struct {
 	// MaxLine is the longest message sent or accepted, in bytes of JSON;
 	// 0 means 64 MiB. A peer that goes beyond it is disconnected.
 	MaxLine int
-	// MaxInbox bounds, in bytes of memory, what is read ahead while a handle
-	// awaits its acknowledgement and nobody ranges over Messages; 0 means
-	// 64 MiB. At all other times no more than one read is held in memory and
-	// the rest waits in the kernel, and with it the sender.
+	// MaxInbox bounds what is read ahead, in bytes of memory, while a handle
+	// awaits its acknowledgement; 0 means 64 MiB. A peer that goes beyond it
+	// is disconnected. After the first handle was sent, and until somebody
+	// ranges over Messages, a quarter of it may be read ahead; else nothing
+	// is: it waits in the kernel, and with it the sender.
 	MaxInbox int
 	// Trace, if set, is told every step and every line. It is called from
 	// several goroutines, one at a time, and must not use the channel.
@@ -74,4 +76,5 @@ var asNode = json.JoinOptions(
 	jsontext.AllowDuplicateNames(true),
 	jsontext.AllowInvalidUTF8(true),
 	jsontext.PreserveRawStrings(true),
+	jsonv1.MergeWithLegacySemantics(true), // the last of duplicate keys wins
 )

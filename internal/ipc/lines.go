@@ -1,9 +1,6 @@
 package ipc
 
-import (
-	"bytes"
-	"slices"
-)
+import "bytes"
 
 // lines cuts a stream of bytes at its newlines, however it arrives in pieces.
 // Each byte is looked at once, whatever the length of the line.
@@ -34,11 +31,13 @@ func (l *lines) cut(chunk []byte, emit func(line []byte, start int64)) error {
 
 // keep adds a piece to the line under way. Doubling keeps a long line linear.
 func (l *lines) keep(piece []byte) error {
-	if len(l.partial)+len(piece) > l.max {
+	length := len(l.partial) + len(piece)
+	if length > l.max {
 		return ErrLineTooLong
 	}
-	if len(l.partial) > 0 && len(l.partial)+len(piece) > cap(l.partial) {
-		l.partial = slices.Grow(l.partial, max(len(l.partial), len(piece)))
+	if length > cap(l.partial) && len(l.partial) > 0 {
+		double := min(2*length, l.max)
+		l.partial = append(make([]byte, 0, double), l.partial...)
 	}
 	l.partial = append(l.partial, piece...)
 	return nil

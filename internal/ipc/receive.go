@@ -25,8 +25,8 @@ type Message struct {
 
 // Decode stores the message in v, by the rules of encoding/json/v2 (the names of
 // fields are case-sensitive), and accepts all that Node's JSON.parse does:
-// invalid UTF-8 becomes U+FFFD, and the last of duplicate keys wins. Two things
-// differ: objects under one key are merged, and 1e400 is an error.
+// invalid UTF-8 becomes U+FFFD, and the last of duplicate keys wins. Only 1e400,
+// Infinity to Node, is an error.
 func (m Message) Decode(v any) error {
 	if err := jsonv2.Unmarshal(m.Data, v, asNode); err != nil {
 		return fmt.Errorf("message: %w", err)
@@ -52,7 +52,9 @@ func (c *Channel) Messages() iter.Seq2[Message, error] {
 func (c *Channel) next() (item, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.ranging++
 	c.readUntil(func() bool { return c.ended || !c.inbox.empty() })
+	c.ranging--
 	return c.inbox.take()
 }
 
@@ -77,15 +79,19 @@ func (c *Channel) readUntil(enough func() bool) {
 	}
 }
 
-// readWhileAwaiting reads on behalf of senders that wait for an
-// acknowledgement, while nobody ranges over Messages.
-func (c *Channel) readWhileAwaiting() {
+// readAhead reads while nobody ranges over Messages and a sender of ours waits
+// for an acknowledgement. It goes on after that, within bounds: the peer may wait
+// for one, too, and only who reads can give it.
+func (c *Channel) readAhead() {
 	c.mu.Lock()
 	c.readUntil(func() bool {
-		return c.ended || c.awaiting == 0 || c.inbox.over(c.cfg.MaxInbox)
+		if c.awaiting > 0 {
+			return c.ended || c.inbox.over(c.cfg.MaxInbox)
+		}
+		return c.ended || c.ranging > 0 || c.inbox.over(c.cfg.MaxInbox/4)
 	})
-	c.helping = false
-	full := c.awaiting > 0 && c.inbox.over(c.cfg.MaxInbox)
+	c.ahead = false
+	full := c.awaiting > 0
 	c.mu.Unlock()
 	if full {
 		c.end(ErrInboxFull)
