@@ -1,0 +1,165 @@
+package ipc
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func init() {
+	roles["echo"] = func() { // sends back each message, with its handle
+		parent := mustParent()
+		for msg, err := range parent.Messages() {
+			if err == nil {
+				err = sendBack(parent, msg)
+			}
+			if err != nil {
+				panic(err)
+			}
+		}
+	}
+}
+
+func sendBack(c *Channel, msg Message) error {
+	conn, err := msg.Conn()
+	if err != nil {
+		return c.Send(context.Background(), msg.Data)
+	}
+	defer conn.Close()
+	return c.SendHandle(context.Background(), msg.Data, conn.(syscall.Conn))
+}
+
+// soak is how often a long proof repeats: a few times, unless SOAK is set.
+func soak(few, many int) int {
+	if os.Getenv("SOAK") != "" {
+		return many
+	}
+	return few
+}
+
+// Any number of children, one after another and some at a time, leave no
+// descriptor, goroutine or zombie.
+func TestSoakForks(t *testing.T) {
+	noLeaks(t)
+	const atATime = 4
+	var wg sync.WaitGroup
+	errs := make(chan error, atATime)
+	for range atATime {
+		wg.Go(func() {
+			for range soak(20, 1000) / atATime {
+				if err := oneLife(t.Context()); err != nil {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	close(errs)
+	require.NoError(t, <-errs)
+}
+
+func oneLife(ctx context.Context) error {
+	child, err := Fork(Self("echo"))
+	if err != nil {
+		return err
+	}
+	if err := child.Send(ctx, "hello"); err != nil {
+		return err
+	}
+	for _, err := range child.Messages() {
+		if err != nil {
+			return err
+		}
+		break
+	}
+	child.Disconnect()
+	exit, err := child.Wait()
+	if err == nil && exit != (Exit{}) {
+		err = errors.New(exit.String())
+	}
+	return err
+}
+
+// Any number of handles, to a child and back, several at a time, leave no
+// descriptor; each message comes back with its own.
+func TestSoakHandles(t *testing.T) {
+	noLeaks(t)
+	child := fork(t, role(t, "echo"))
+	const senders = 8
+	each := soak(200, 10_000) / senders
+	var ends sync.Map // by message: our end of the connection sent with it
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for s := range senders {
+		wg.Go(func() {
+			for i := range each {
+				if err := sendOne(t.Context(), child.Channel, s*each+i, &ends); err != nil {
+					t.Error(err)
+					child.Disconnect()
+					return
+				}
+			}
+		})
+	}
+	for range senders * each {
+		msg := receive(t, child.Channel)
+		var id int
+		require.NoError(t, msg.Decode(&id))
+		end, sent := ends.LoadAndDelete(id)
+		require.True(t, sent)
+		requireJoined(t, end.(net.Conn), msg)
+	}
+	child.Disconnect()
+	exit, err := child.Wait()
+	require.NoError(t, err)
+	require.Equal(t, Exit{}, exit)
+}
+
+func sendOne(ctx context.Context, c *Channel, id int, ends *sync.Map) error {
+	ours, theirs, err := connPair()
+	if err != nil {
+		return err
+	}
+	defer theirs.Close()
+	ends.Store(id, ours)
+	return c.SendHandle(ctx, id, theirs)
+}
+
+// connPair is a connection's two ends.
+func connPair() (a, b *net.UnixConn, err error) {
+	fdA, fdB, err := socketpair()
+	if err != nil {
+		return nil, nil, err
+	}
+	fileA, fileB := os.NewFile(uintptr(fdA), ""), os.NewFile(uintptr(fdB), "")
+	defer fileA.Close()
+	defer fileB.Close()
+	connA, errA := net.FileConn(fileA)
+	connB, errB := net.FileConn(fileB)
+	if err := errors.Join(errA, errB); err != nil {
+		return nil, nil, err
+	}
+	return connA.(*net.UnixConn), connB.(*net.UnixConn), nil
+}
+
+// requireJoined checks that msg's handle is the other end, and closes both.
+func requireJoined(t *testing.T, end net.Conn, msg Message) {
+	t.Helper()
+	defer end.Close()
+	conn, err := msg.Conn()
+	require.NoError(t, err)
+	_, err = conn.Write(msg.Data)
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
+	got, err := io.ReadAll(end)
+	require.NoError(t, err)
+	require.Equal(t, string(msg.Data), string(got))
+}
