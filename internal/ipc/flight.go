@@ -94,8 +94,9 @@ func (f *flight) line(message []byte) []byte {
 // *net.TCPConn, *net.UnixListener, *net.UnixConn or *net.UDPConn, or anything
 // else with such a descriptor. Both processes have the socket then; the caller
 // keeps and closes its own. nil means that the other side has it. ErrHandleLost
-// means that the other side has got neither v nor the handle; it is not sent
-// again. When ctx ends first, or the channel, the outcome is unknown.
+// means that the other side has got neither v nor the handle, for want of
+// descriptors or because 256 wait there to be taken; nothing is sent again. When
+// ctx ends first, or the channel, the outcome is unknown.
 func (c *Channel) SendHandle(ctx context.Context, v any, h syscall.Conn) error {
 	var message bytes.Buffer
 	if err := c.encode(&message, v); err != nil {

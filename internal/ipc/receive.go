@@ -88,7 +88,7 @@ func (c *Channel) readAhead() {
 		if c.awaiting > 0 {
 			return c.ended || c.inbox.over(c.cfg.MaxInbox)
 		}
-		return c.ended || c.ranging > 0 || c.inbox.over(c.cfg.MaxInbox/4)
+		return c.ended || c.ranging > 0 || c.inbox.handles >= maxUndelivered || c.inbox.over(c.cfg.MaxInbox/4)
 	})
 	c.ahead = false
 	full := c.awaiting > 0

@@ -17,23 +17,27 @@ func init() {
 	roles["echo"] = func() { // sends back each message, with its handle
 		parent := mustParent()
 		for msg, err := range parent.Messages() {
-			if err == nil {
-				err = sendBack(parent, msg)
-			}
 			if err != nil {
 				panic(err)
 			}
+			// Not in the loop: while it waited for the acknowledgement, the
+			// handles that come would pile up, and be refused in the end.
+			go sendBack(parent, msg)
 		}
 	}
 }
 
-func sendBack(c *Channel, msg Message) error {
-	conn, err := msg.Conn()
-	if err != nil {
-		return c.Send(context.Background(), msg.Data)
+func sendBack(c *Channel, msg Message) {
+	var err error
+	if conn, none := msg.Conn(); none == nil {
+		err = c.SendHandle(context.Background(), msg.Data, conn.(syscall.Conn))
+		conn.Close()
+	} else {
+		err = c.Send(context.Background(), msg.Data)
 	}
-	defer conn.Close()
-	return c.SendHandle(context.Background(), msg.Data, conn.(syscall.Conn))
+	if err != nil {
+		panic(err)
+	}
 }
 
 // soak is how often a long proof repeats: a few times, unless SOAK is set.
