@@ -102,11 +102,7 @@ func TestSendRefuses(t *testing.T) {
 // order, though they share the channel and some of its system calls.
 func TestOrderOfConcurrentSenders(t *testing.T) {
 	noLeaks(t)
-	ours, theirs, err := socketpair()
-	require.NoError(t, err)
-	a, b := newChannel(ours, Config{}), newChannel(theirs, Config{})
-	defer a.Disconnect()
-	defer b.Disconnect()
+	a, b := twoChannels(t)
 	const senders, each = 8, 500
 	var wg sync.WaitGroup
 	for s := range senders {
@@ -200,11 +196,10 @@ func TestDisconnect(t *testing.T) {
 func TestDisconnectWakesEverybody(t *testing.T) {
 	noLeaks(t)
 	c, p := pair(t, Config{})
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-	require.NoError(t, err)
-	defer unix.Close(fds[0])
-	p.pass(`{"cmd":"NODE_HANDLE","msg":1}`+"\n"+`{"cmd":"NODE_HANDLE","msg":2}`+"\n", fds[1])
-	unix.Close(fds[1])
+	for range 2 {
+		_, fd := connection(t)
+		p.pass(`{"cmd":"NODE_HANDLE","msg":1}`+"\n", fd)
+	}
 	receive(t, c).Close()
 
 	var wg sync.WaitGroup
@@ -263,13 +258,11 @@ func TestLongLinesTakeLinearWork(t *testing.T) {
 // flying sends n handles at once and returns how to wait for their results.
 func flying(t *testing.T, c *Channel, n int, message any) (results func() []error) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { ln.Close() })
+	ln := listener(t)
 	var wg sync.WaitGroup
 	all := make([]error, n)
 	for i := range n {
-		wg.Go(func() { all[i] = c.SendHandle(testContext(t), message, ln.(*net.TCPListener)) })
+		wg.Go(func() { all[i] = c.SendHandle(testContext(t), message, ln) })
 	}
 	return func() []error {
 		wg.Wait()
@@ -375,10 +368,7 @@ func TestSendHandleRefuses(t *testing.T) {
 func TestPassedSocketsAreNonBlocking(t *testing.T) {
 	noLeaks(t)
 	c, p := pair(t, Config{})
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer ln.Close()
-	file, err := ln.(*net.TCPListener).File()
+	file, err := listener(t).File()
 	require.NoError(t, err)
 	defer file.Close()
 	file.Fd() // makes it blocking
@@ -394,10 +384,8 @@ func TestPassedSocketsAreNonBlocking(t *testing.T) {
 func TestTakeHandleOnce(t *testing.T) {
 	noLeaks(t)
 	c, p := pair(t, Config{})
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer ln.Close()
-	raw, err := ln.(*net.TCPListener).SyscallConn()
+	ln := listener(t)
+	raw, err := ln.SyscallConn()
 	require.NoError(t, err)
 	raw.Control(func(fd uintptr) {
 		p.pass(`{"cmd":"NODE_HANDLE","type":"net.Socket","msg":null}`+"\n", int(fd))
@@ -423,19 +411,10 @@ func TestSocketCounts(t *testing.T) {
 	noLeaks(t)
 	c, p := pair(t, Config{})
 	key := `"4:127.0.0.1:0"`
-	var ends []int
 	for range 2 {
-		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-		require.NoError(t, err)
-		ends = append(ends, fds[0])
-		p.pass(`{"cmd":"NODE_HANDLE","type":"net.Socket","msg":1,"key":`+key+`}`+"\n", fds[1])
-		unix.Close(fds[1])
+		_, fd := connection(t)
+		p.pass(`{"cmd":"NODE_HANDLE","type":"net.Socket","msg":1,"key":`+key+`}`+"\n", fd)
 	}
-	defer func() {
-		for _, fd := range ends {
-			unix.Close(fd)
-		}
-	}()
 	first, second := receive(t, c), receive(t, c)
 	p.write("%s\n", `{"cmd":"NODE_SOCKET_GET_COUNT","key":`+key+`}`)
 	p.write("%s\n", `{"cmd":"NODE_SOCKET_NOTIFY_CLOSE","key":`+key+`}`)

@@ -5,10 +5,11 @@
 //
 // It does not speak Node's "advanced" serialization, and not Windows' pipes.
 //
-// The files, in the order in which they are best read: fork.go and parent.go
-// make the channel, channel.go owns it, send.go and receive.go move lines,
-// lines.go cuts them, handle.go and flight.go pass sockets, internal.go
-// answers Node's own messages, trace.go shows all of it.
+// In the order in which the files are best read: fork.go and parent.go make the
+// channel; channel.go owns it; send.go and receive.go move messages, over
+// socket.go, which has the system calls, and lines.go, which cuts the stream;
+// handle.go receives sockets and flight.go sends them; internal.go acts on
+// Node's own messages, answers.go and counts.go answer them; trace.go shows it.
 package ipc
 
 import (

@@ -127,6 +127,34 @@ func pair(t *testing.T, cfg Config) (*Channel, *peer) {
 	return c, p
 }
 
+// twoChannels are the two ends of one.
+func twoChannels(t *testing.T) (a, b *Channel) {
+	t.Helper()
+	ours, theirs, err := socketpair()
+	require.NoError(t, err)
+	a, b = newChannel(ours, Config{}), newChannel(theirs, Config{})
+	t.Cleanup(func() { a.Disconnect(); b.Disconnect() })
+	return a, b
+}
+
+// connection is two connected descriptors, closed when the test is over.
+func connection(t *testing.T) (ours, theirs int) {
+	t.Helper()
+	ours, theirs, err := socketpair()
+	require.NoError(t, err)
+	t.Cleanup(func() { unix.Close(ours); unix.Close(theirs) })
+	return ours, theirs
+}
+
+// listener is a TCP server, closed when the test is over.
+func listener(t *testing.T) *net.TCPListener {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { ln.Close() })
+	return ln.(*net.TCPListener)
+}
+
 // Read keeps the descriptors that come along.
 func (p *peer) Read(buf []byte) (int, error) {
 	oob := make([]byte, unix.CmsgSpace(4*maxRights))

@@ -3,7 +3,6 @@ package ipc
 import (
 	"context"
 	"io"
-	"net"
 	"os"
 	"runtime"
 	"strings"
@@ -92,15 +91,6 @@ func TestDribbled(t *testing.T) {
 	msg := receive(t, c)
 	require.Equal(t, `"中文"`, string(msg.Data))
 	requireConnected(t, msg, ours)
-}
-
-// connection is a pair of connected descriptors, closed when the test is over.
-func connection(t *testing.T) (ours, theirs int) {
-	t.Helper()
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	require.NoError(t, err)
-	t.Cleanup(func() { unix.Close(fds[0]); unix.Close(fds[1]) })
-	return fds[0], fds[1]
 }
 
 // requireConnected checks that msg brought the other end of fd.
@@ -310,16 +300,14 @@ func TestPeerThatNeverReads(t *testing.T) {
 func TestPeerThatNeverAcknowledges(t *testing.T) {
 	noLeaks(t)
 	c, p := pair(t, Config{})
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer ln.Close()
+	ln := listener(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	sent := make(chan error)
-	go func() { sent <- c.SendHandle(ctx, 1, ln.(*net.TCPListener)) }()
+	go func() { sent <- c.SendHandle(ctx, 1, ln) }()
 	p.line()
 	cancel()
 	require.ErrorIs(t, <-sent, context.Canceled)
-	go func() { sent <- c.SendHandle(context.Background(), 1, ln.(*net.TCPListener)) }()
+	go func() { sent <- c.SendHandle(context.Background(), 1, ln) }()
 	p.line()
 	require.NoError(t, c.Disconnect())
 	require.ErrorIs(t, <-sent, ErrClosed)
@@ -343,11 +331,7 @@ func TestUnreadInputIsAPlainDisconnect(t *testing.T) {
 // what it must, for the acknowledgements.
 func TestHandlesBothWays(t *testing.T) {
 	noLeaks(t)
-	ours, theirs, err := socketpair()
-	require.NoError(t, err)
-	a, b := newChannel(ours, Config{}), newChannel(theirs, Config{})
-	defer a.Disconnect()
-	defer b.Disconnect()
+	a, b := twoChannels(t)
 	there, back := flying(t, a, 100, "there"), flying(t, b, 100, "back")
 	require.Equal(t, make([]error, 100), there())
 	require.Equal(t, make([]error, 100), back())

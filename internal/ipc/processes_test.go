@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -171,13 +170,10 @@ func TestUnluckyEnvironment(t *testing.T) {
 	require.NoError(t, err)
 	defer pipe.Close()
 	defer w.Close()
-	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	tcp, err := listener(t).File()
 	require.NoError(t, err)
 	defer tcp.Close()
-	tcpFile, err := tcp.(*net.TCPListener).File()
-	require.NoError(t, err)
-	defer tcpFile.Close()
-	grams, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	grams, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
 	require.NoError(t, err)
 	gram := os.NewFile(uintptr(grams[0]), "gram")
 	defer gram.Close()
@@ -196,7 +192,7 @@ func TestUnluckyEnvironment(t *testing.T) {
 		{name: "the runtime's own", number: "4", want: "NODE_CHANNEL_FD=4 is not an open AF_UNIX stream socket"},
 		{name: "file", number: "3", third: file, want: "NODE_CHANNEL_FD=3 is not an open AF_UNIX stream socket"},
 		{name: "pipe", number: "3", third: pipe, want: "NODE_CHANNEL_FD=3 is not an open AF_UNIX stream socket"},
-		{name: "TCP", number: "3", third: tcpFile, want: "NODE_CHANNEL_FD=3 is not an open AF_UNIX stream socket"},
+		{name: "TCP", number: "3", third: tcp, want: "NODE_CHANNEL_FD=3 is not an open AF_UNIX stream socket"},
 		{name: "datagrams", number: "3", third: gram, want: "NODE_CHANNEL_FD=3 is not an open AF_UNIX stream socket"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

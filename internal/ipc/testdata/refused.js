@@ -1,0 +1,23 @@
+'use strict';
+// Passes on one connection, and a message after it, to a child that refuses
+// the connection argv[3] times.
+const assert = require('assert');
+const net = require('net');
+const child = require('./peer')('node-refuse');
+
+const server = net.createServer({ pauseOnConnect: true }, (socket) => {
+  server.close();
+  child.send('with a connection', socket);
+  child.send('after it');
+});
+server.listen(0, '127.0.0.1', () => {
+  net.connect(server.address().port, '127.0.0.1').resume();
+});
+
+const warnings = [];
+process.removeAllListeners('warning'); // which print it
+process.on('warning', ({ name }) => warnings.push(name));
+child.on('exit', () => {
+  const given = process.argv[3] > 3 ? ['SentHandleNotReceivedWarning'] : [];
+  assert.deepStrictEqual(warnings, given);
+});
