@@ -7,7 +7,7 @@
 //
 // In the order in which the files are best read: fork.go and parent.go make the
 // channel; channel.go owns it; send.go and receive.go move messages, over
-// socket.go, which has the system calls, and lines.go, which cuts the stream;
+// socket.go, which has the system calls, lines.go, which cuts the stream, and inbox.go;
 // handle.go receives sockets and flight.go sends them; internal.go acts on
 // Node's own messages, answers.go and counts.go answer them; trace.go shows it.
 package ipc

@@ -53,7 +53,7 @@ func (c *Channel) next() (item, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ranging++
-	c.readUntil(func() bool { return c.ended || !c.inbox.empty() })
+	c.readUntil(func() bool { return c.ended || c.inbox.first != nil })
 	c.ranging--
 	return c.inbox.take()
 }
@@ -149,9 +149,6 @@ func (c *Channel) deliver(it item) {
 
 // parseRights returns the descriptors in a control message.
 func parseRights(oob []byte) (descriptors []int) {
-	if len(oob) == 0 {
-		return nil
-	}
 	messages, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
 		return nil
@@ -165,52 +162,3 @@ func parseRights(oob []byte) (descriptors []int) {
 	}
 	return descriptors
 }
-
-// item is what Messages yields.
-type item struct {
-	msg Message
-	err error
-}
-
-// inbox is a queue that knows its size.
-type inbox struct {
-	items   []item
-	head    int // items before it are gone
-	bytes   int
-	handles int
-	shut    bool // nobody wants what comes
-}
-
-// itemSize is about what an item takes in memory beside its data: a peer must
-// not be able to fill it with a million empty lines for free.
-const itemSize = 128
-
-func (b *inbox) add(it item) {
-	b.items = append(b.items, it)
-	b.bytes += itemSize + len(it.msg.Data)
-	if it.msg.handle != nil {
-		b.handles++
-	}
-}
-
-func (b *inbox) take() (item, bool) {
-	if b.empty() {
-		return item{}, false
-	}
-	it := b.items[b.head]
-	b.items[b.head] = item{}
-	b.head++
-	if b.empty() {
-		b.items, b.head = b.items[:0], 0
-	}
-	b.bytes -= itemSize + len(it.msg.Data)
-	if it.msg.handle != nil {
-		b.handles--
-	}
-	return it, true
-}
-
-func (b *inbox) empty() bool { return b.head == len(b.items) }
-
-// over reports whether the inbox is beyond max. One item always fits.
-func (b *inbox) over(max int) bool { return b.bytes > max && len(b.items)-b.head > 1 }

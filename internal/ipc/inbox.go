@@ -1,0 +1,51 @@
+package ipc
+
+// item is what Messages yields.
+type item struct {
+	msg  Message
+	err  error
+	next *item // in the inbox
+}
+
+// itemSize is about what an item takes in memory beside its data: a peer must
+// not be able to fill it with a million empty lines for free.
+const itemSize = 128
+
+// inbox is a queue that knows its size. It is a list, so that nothing of a
+// flood stays behind when it is over.
+type inbox struct {
+	first, last *item
+	bytes       int
+	handles     int
+	shut        bool // nobody wants what comes
+}
+
+func (b *inbox) add(it item) {
+	if b.first == nil {
+		b.first = &it
+	} else {
+		b.last.next = &it
+	}
+	b.last = &it
+	b.bytes += itemSize + len(it.msg.Data)
+	if it.msg.handle != nil {
+		b.handles++
+	}
+}
+
+// take returns the oldest item, or false if there is none.
+func (b *inbox) take() (item, bool) {
+	if b.first == nil {
+		return item{}, false
+	}
+	it := *b.first
+	b.first = it.next
+	b.bytes -= itemSize + len(it.msg.Data)
+	if it.msg.handle != nil {
+		b.handles--
+	}
+	return it, true
+}
+
+// over reports whether the inbox is beyond max. One item always fits.
+func (b *inbox) over(max int) bool { return b.bytes > max && b.first != b.last }
