@@ -363,6 +363,13 @@ func TestSendHandleRefuses(t *testing.T) {
 	require.Equal(t, `"only this"`, p.line())
 }
 
+// The limit holds for what is on the wire, which is longer than the message.
+func TestSendHandleLineLimit(t *testing.T) {
+	noLeaks(t)
+	c, _ := pair(t, Config{MaxLine: 100})
+	require.ErrorIs(t, c.SendHandle(testContext(t), strings.Repeat("x", 90), listener(t)), ErrLineTooLong)
+}
+
 // O_NONBLOCK belongs to the open file description, which sender and receiver
 // share: it is set before the socket leaves, and never cleared.
 func TestPassedSocketsAreNonBlocking(t *testing.T) {

@@ -106,9 +106,14 @@ func (c *Channel) SendHandle(ctx context.Context, v any, h syscall.Conn) error {
 	if err != nil {
 		return fmt.Errorf("send handle: %w", err)
 	}
+	line := f.line(bytes.TrimSpace(message.Bytes()))
+	if len(line) > c.cfg.MaxLine {
+		f.unref()
+		return fmt.Errorf("send handle: %w: %d bytes", ErrLineTooLong, len(line))
+	}
 	c.await(f)
 	defer c.giveUp(f)
-	if err := c.launch(ctx, f, f.line(bytes.TrimSpace(message.Bytes()))); err != nil {
+	if err := c.launch(ctx, f, line); err != nil {
 		return err
 	}
 	select {
@@ -167,6 +172,11 @@ func (c *Channel) land(result error) {
 	c.flights = c.flights[1:]
 	c.settled = f.end
 	c.arrived(f, result)
+	c.makeRoom()
+}
+
+// makeRoom wakes who waits for a flight to end. The caller has c.mu.
+func (c *Channel) makeRoom() {
 	close(c.landed)
 	c.landed = make(chan struct{})
 }
@@ -185,6 +195,7 @@ func (c *Channel) forget(f *flight) {
 	if i := slices.Index(c.flights, f); i >= 0 {
 		c.flights = slices.Delete(c.flights, i, i+1)
 		f.unref()
+		c.makeRoom()
 	}
 }
 

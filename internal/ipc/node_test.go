@@ -78,8 +78,6 @@ func nodeParent(t *testing.T, name string, args ...string) string {
 	cmd := script(t, name, append([]string{self}, args...)...)
 	out := new(strings.Builder)
 	cmd.Stdout, cmd.WaitDelay = out, time.Second
-	// Else each child under the race detector sleeps for a second as it exits.
-	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	require.NoError(t, cmd.Start())
 	watchdog := time.AfterFunc(patience, func() { cmd.Process.Kill() })
 	defer watchdog.Stop()
