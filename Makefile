@@ -2,6 +2,7 @@
 # they also prove every claim against the real thing, and REQUIRE_NODE=1 makes a
 # missing Node a failure. The race detector needs a C compiler.
 GO ?= go
+GOFMT = $(shell $(GO) env GOROOT)/bin/gofmt
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 FUZZTIME ?= 1m
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -12,7 +13,7 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 
 test: ## formatting, vet, and all tests, in about a minute
-	@test -z "$$(gofmt -l .)" || { echo "gofmt: not formatted:"; gofmt -l .; exit 1; }
+	@unformatted=$$($(GOFMT) -l .) && test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
 	$(GO) vet ./...
 	@test -n "$(RACE)" || echo "no C compiler here: testing without -race"
 	$(GO) test $(RACE) ./...
