@@ -430,6 +430,7 @@ func TestSocketCounts(t *testing.T) {
 	receive(t, c)
 	conn, err := first.Conn()
 	require.NoError(t, err)
+	require.IsType(t, &net.UnixConn{}, conn.(interface{ NetConn() net.Conn }).NetConn())
 	conn.Close()
 	conn.Close()
 	second.Close()

@@ -63,7 +63,9 @@ func (m Message) Listener() (net.Listener, error) {
 }
 
 // Conn takes the message's handle, which must be a connection. The caller
-// closes it.
+// closes it. A connection that a Node server accepted is wrapped, so that its
+// server hears of the Close; NetConn on it gives what is inside, as on a
+// tls.Conn.
 func (m Message) Conn() (net.Conn, error) {
 	conn, err := take(m.handle, kindSocket, net.FileConn)
 	if err != nil || m.handle.gone == nil {
@@ -115,6 +117,8 @@ func (c *countedConn) Close() error {
 	defer c.gone()
 	return c.Conn.Close()
 }
+
+func (c *countedConn) NetConn() net.Conn { return c.Conn }
 
 // SyscallConn lets the connection be passed on.
 func (c *countedConn) SyscallConn() (syscall.RawConn, error) {

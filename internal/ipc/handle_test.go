@@ -1,6 +1,7 @@
 package ipc
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,6 +20,18 @@ func TestSendHandle(t *testing.T) {
 	kind, _, err := kindOf(p.arrived[0])
 	require.NoError(t, err)
 	require.Equal(t, kindServer, kind)
+}
+
+// A line that the kernel takes in pieces passes its descriptor once, with the
+// first.
+func TestSendHandleWithLongMessage(t *testing.T) {
+	noLeaks(t)
+	c, p := pair(t, Config{})
+	results := flying(t, c, 1, strings.Repeat("x", 1<<20))
+	require.Contains(t, p.line(), "NODE_HANDLE")
+	p.write("%s\n", lineACK)
+	require.Equal(t, []error{nil}, results())
+	require.Len(t, p.arrived, 1)
 }
 
 // A handle that comes is acknowledged, and can be used.

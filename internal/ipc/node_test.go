@@ -129,18 +129,10 @@ type value struct {
 }
 
 func ourValues() []value {
-	var deep any = 0.0
-	for range 1000 {
-		deep = []any{deep}
-	}
-	controls := make([]byte, 32, 33)
-	for i := range controls {
-		controls[i] = byte(i)
-	}
-	quarters := make([]any, 100_000)
-	for i := range quarters {
-		quarters[i] = float64(i) / 4
-	}
+	return slices.Concat(simpleValues(), texts(), largeValues(), objects())
+}
+
+func simpleValues() []value {
 	return []value{
 		{name: "null", value: nil},
 		{name: "true", value: true},
@@ -151,19 +143,41 @@ func ourValues() []value {
 		{name: "2^53", value: float64(1 << 53), back: "9007199254740992"},
 		{name: "2^53+1", value: float64(1 << 53), raw: "9007199254740993", back: "9007199254740992"},
 		{name: "1e308", value: 1e308},
+	}
+}
+
+func texts() []value {
+	var controls []byte
+	for i := range byte(' ') {
+		controls = append(controls, i)
+	}
+	return []value{
 		{name: "empty string", value: ""},
 		{name: "string", value: "HELLO"},
 		{name: "quotes and backslashes", value: `"\"\\'/`},
 		{name: "newline", value: "a\nb\r\n"},
 		{name: "tab", value: "\t"},
 		{name: "NUL", value: "a\x00b", back: `"a\u0000b"`},
-		{name: "all controls", value: string(append(controls, 127))},
+		{name: "all controls", value: string(controls) + "\x7f"},
 		{name: "U+2028", value: "\u2028\u2029"},
 		{name: "BOM", value: "\ufeff"},
 		{name: "emoji", value: "😀👩‍👩‍👧"},
 		{name: "lone surrogate", value: "\ufffd", raw: `"\ud800"`, back: `"\ud800"`},
 		{name: "chinese", value: "中文"},
 		{name: "markup", value: "<script>&amp;</script>"},
+	}
+}
+
+func largeValues() []value {
+	var deep any = 0.0
+	for range 1000 {
+		deep = []any{deep}
+	}
+	quarters := make([]any, 100_000)
+	for i := range quarters {
+		quarters[i] = float64(i) / 4
+	}
+	return []value{
 		{name: "deep", value: deep},
 		{name: "empty array", value: []any{}},
 		{name: "large array", value: quarters},
@@ -173,20 +187,24 @@ func ourValues() []value {
 		{name: "1 MiB", value: strings.Repeat("x", 1<<20)},
 		{name: "8 MiB", value: strings.Repeat("x", 8<<20)},
 		{name: "300 KB chinese", value: strings.Repeat("中", 100_000)},
-		{name: "cmd NODE", value: map[string]any{"cmd": "NODE"}},
-		{name: "cmd NODE_", value: map[string]any{"cmd": "NODE_"}},
-		{name: "cmd node_x", value: map[string]any{"cmd": "node_x"}},
-		{name: "cmd number", value: map[string]any{"cmd": 5.0}},
-		{name: "cmd array", value: map[string]any{"cmd": []any{"NODE_HANDLE"}}},
-		{name: "cmd inside", value: map[string]any{"msg": map[string]any{"cmd": "NODE_HANDLE_ACK"}}},
-		{name: "cmd in an array", value: []any{map[string]any{"cmd": "NODE_HANDLE_ACK"}}},
+	}
+}
+
+func objects() []value {
+	type object = map[string]any
+	return []value{
+		{name: "cmd NODE", value: object{"cmd": "NODE"}},
+		{name: "cmd NODE_", value: object{"cmd": "NODE_"}},
+		{name: "cmd node_x", value: object{"cmd": "node_x"}},
+		{name: "cmd number", value: object{"cmd": 5.0}},
+		{name: "cmd array", value: object{"cmd": []any{"NODE_HANDLE"}}},
+		{name: "cmd inside", value: object{"msg": object{"cmd": "NODE_HANDLE_ACK"}}},
+		{name: "cmd in an array", value: []any{object{"cmd": "NODE_HANDLE_ACK"}}},
 		{name: "cmd string", value: "NODE_HANDLE_ACK"},
-		{name: "empty object", value: map[string]any{}},
-		{name: "keys", value: map[string]any{"": 0.0, "中文": 1.0, "😀": 2.0, "a b\n": 3.0}},
-		{name: "duplicate keys", value: map[string]any{"a": 2.0}, raw: `{"a":1,"a":2}`, back: `{"a":2}`},
-		{name: "object", value: map[string]any{
-			"hello": "HELLO", "list": []any{1.0, []any{}, map[string]any{}, nil}, "yes": true,
-		}},
+		{name: "empty object", value: object{}},
+		{name: "keys", value: object{"": 0.0, "中文": 1.0, "😀": 2.0, "a b\n": 3.0}},
+		{name: "duplicate keys", value: object{"a": 2.0}, raw: `{"a":1,"a":2}`, back: `{"a":2}`},
+		{name: "object", value: object{"hello": "HELLO", "list": []any{1.0, []any{}, object{}, nil}, "yes": true}},
 	}
 }
 

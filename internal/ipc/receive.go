@@ -15,7 +15,8 @@ const (
 	maxRights = 253      // descriptors the kernel allows in one message (SCM_MAX_FD)
 )
 
-// Message is one message of the peer.
+// Message is one message of the peer. If a handle may have come with it, take
+// that or Close the message.
 type Message struct {
 	// Data is the message as the peer wrote it, for the receiver to keep.
 	// Whether it is JSON at all shows in Decode.
