@@ -240,8 +240,8 @@ func TestSendGivesUpWithoutBreakingTheStream(t *testing.T) {
 	require.NoError(t, <-sent)
 }
 
-// Linear work at any size: taking in a line of 16 MiB by 64 KiB at a time copies
-// a few times its length; doing it all again for each read would be 128 times.
+// Linear work at any size: taking in a line of 16 MiB, read by read, copies
+// a few times its length; doing it all again for each read would be 32 times.
 func TestLongLinesTakeLinearWork(t *testing.T) {
 	const size = 16 << 20
 	l := lines{max: size}

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A receiver reads 64 KiB at a time. When such a read cuts the line of one
+// Node reads 64 KiB at a time. When such a read cuts the line of one
 // handle and brings the next handle as well, Node gives the first message the
 // second descriptor. So a further handle may leave before the acknowledgement
 // of the first only while all that the peer can have unread is well below that.

@@ -29,15 +29,16 @@ func (l *lines) cut(chunk []byte, emit func(line []byte, start int64)) error {
 	}
 }
 
-// keep adds a piece to the line under way. Doubling keeps a long line linear.
+// keep adds a piece to the line under way. That its room grows by a factor keeps
+// the work for a long line linear.
 func (l *lines) keep(piece []byte) error {
 	length := len(l.partial) + len(piece)
 	if length > l.max {
 		return ErrLineTooLong
 	}
 	if length > cap(l.partial) && len(l.partial) > 0 {
-		double := min(2*length, l.max)
-		l.partial = append(make([]byte, 0, double), l.partial...)
+		room := min(4*length, l.max)
+		l.partial = append(make([]byte, 0, room), l.partial...)
 	}
 	l.partial = append(l.partial, piece...)
 	return nil

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	readSize  = 64 << 10 // what libuv reads at a time
-	maxRights = 253      // descriptors the kernel allows in one message (SCM_MAX_FD)
+	readSize  = 256 << 10 // all that a socket of the usual size holds
+	maxRights = 253       // descriptors the kernel allows in one message (SCM_MAX_FD)
 )
 
 // Message is one message of the peer. If a handle may have come with it, take
