@@ -155,7 +155,7 @@ func TestTrace(t *testing.T) {
 		`\[sub \d+\] [\d:.]+ parent     descriptor 3, by NODE_CHANNEL_FD, is a channel: set close-on-exec, variables unset\n`,
 		`\[parent \d+\] [\d:.]+ send       18 bytes  {"hello":"HELLO"}\\n\n`,
 		`\[parent \d+\] [\d:.]+ receive    14 bytes  {"foo":"bar"}\\n\n`,
-		`\[sub \d+\] [\d:.]+ receive    0 bytes: end of the stream\n`,
+		`\[sub \d+\] [\d:.]+ end        0 bytes: end of the stream\n`,
 	} {
 		require.Regexp(t, want, got.stdout)
 	}

@@ -20,7 +20,7 @@ func parent(ctx context.Context, cfg ipc.Config, cmd *exec.Cmd) error {
 	defer context.AfterFunc(ctx, func() { child.Kill(syscall.SIGKILL) })()
 
 	err = greet(ctx, child)
-	child.Disconnect()
+	child.Disconnect() // without it neither process would ever end
 	exit, waitErr := child.Wait()
 	say.Printf("child %d exited with %v", child.Pid(), exit)
 	return errors.Join(err, waitErr)
@@ -40,12 +40,12 @@ func greet(ctx context.Context, child *ipc.Child) error {
 		if err != nil {
 			return err
 		}
-		var value any
+		var value any // any JSON will do: it is printed as it came
 		if err := message.Decode(&value); err != nil {
 			return err
 		}
 		say.Printf("message from child %d: %s", child.Pid(), message.Data)
-		return nil // disconnects: without it neither process would ever end
+		return nil // one is enough
 	}
 	return errors.New("the child ended without a message")
 }

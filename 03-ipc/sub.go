@@ -25,7 +25,7 @@ func sub(ctx context.Context, cfg ipc.Config) error {
 		if err != nil {
 			return err
 		}
-		var value any
+		var value any // any JSON will do: it is printed as it came
 		if err := message.Decode(&value); err != nil {
 			return err
 		}

@@ -69,7 +69,8 @@ func newChannel(fd int, cfg Config) *Channel {
 
 // Disconnect closes the channel; nothing tells the peer but the end of the
 // stream. What Send has returned for still arrives. What Messages has not
-// yielded yet is dropped, and handles with it. A second call is ErrClosed.
+// yielded yet is dropped, and handles with it. On a closed channel, whoever
+// closed it, this is ErrClosed.
 func (c *Channel) Disconnect() error {
 	select {
 	case c.writing <- struct{}{}:
@@ -80,7 +81,7 @@ func (c *Channel) Disconnect() error {
 	first := c.end(nil)
 	c.mu.Lock()
 	dropped := c.inbox
-	c.inbox = inbox{shut: true}
+	c.inbox = inbox{}
 	c.mu.Unlock()
 	for it, ok := dropped.take(); ok; it, ok = dropped.take() {
 		it.msg.Close()
@@ -107,7 +108,7 @@ func (c *Channel) end(why error) bool {
 		c.inbox.add(item{err: why})
 	}
 	for _, f := range c.flights {
-		c.arrived(f, ErrClosed)
+		c.finish(f, ErrClosed)
 	}
 	c.flights = nil
 	c.dropPassed()
@@ -120,11 +121,12 @@ func (c *Channel) end(why error) bool {
 func (c *Channel) drain() {
 	c.mu.Lock()
 	c.noWait = true
-	if c.reading {
-		// Wakes a reader that found nothing. On Linux what is queued can
-		// still be read after this; macOS throws it away.
+	if c.reading || stopKeepsQueue {
+		// Wakes a reader that found nothing, and keeps out what a grandchild
+		// might go on writing.
 		c.socket.stop(unix.SHUT_RD)
 	}
-	c.readUntil(func() bool { return c.ended })
+	c.readUntil(func() bool { return c.ended || c.inbox.over(c.cfg.MaxInbox) })
 	c.mu.Unlock()
+	c.end(nil)
 }

@@ -93,10 +93,16 @@ func (f *flight) line(message []byte) []byte {
 // SendHandle sends v, and with it the socket h: a *net.TCPListener,
 // *net.TCPConn, *net.UnixListener, *net.UnixConn or *net.UDPConn, or anything
 // else with such a descriptor. Both processes have the socket then; the caller
-// keeps and closes its own. nil means that the other side has it. ErrHandleLost
+// keeps and closes its own (a *net.UnixListener removes its path then, unless
+// SetUnlinkOnClose says no). nil means that the other side has it. ErrHandleLost
 // means that the other side has got neither v nor the handle, for want of
 // descriptors or because 256 wait there to be taken; nothing is sent again. When
 // ctx ends first, or the channel, the outcome is unknown.
+//
+// The acknowledgement comes behind what the peer has written before. So while
+// SendHandle waits, that is read ahead, up to Config.MaxInbox: a loop over
+// Messages that sends a handle for each must be faster than the peer, or send
+// them from another goroutine.
 func (c *Channel) SendHandle(ctx context.Context, v any, h syscall.Conn) error {
 	var message bytes.Buffer
 	if err := c.encode(&message, v); err != nil {
@@ -171,7 +177,7 @@ func (c *Channel) land(result error) {
 	f := c.flights[0]
 	c.flights = c.flights[1:]
 	c.settled = f.end
-	c.arrived(f, result)
+	c.finish(f, result)
 	c.makeRoom()
 }
 
@@ -181,8 +187,8 @@ func (c *Channel) makeRoom() {
 	c.landed = make(chan struct{})
 }
 
-// arrived tells who waits for f. The caller has c.mu.
-func (c *Channel) arrived(f *flight, result error) {
+// finish tells who waits for f. The caller has c.mu.
+func (c *Channel) finish(f *flight, result error) {
 	f.done <- result
 	f.unref()
 	c.stopAwaiting(f)

@@ -98,9 +98,10 @@ func (c *Child) Pid() int { return c.cmd.Process.Pid }
 func (c *Child) Kill(sig syscall.Signal) error { return c.cmd.Process.Signal(sig) }
 
 // Wait waits until the child has exited, takes in what it had still written,
-// for Messages to yield, and closes the channel. It needs nobody to range over
-// Messages, and does not wait for grandchildren that hold the channel or, for
-// more than a second, the output. It may be called more than once.
+// for Messages to yield, and closes the channel. It does not wait for
+// grandchildren that hold the channel or, for more than a second, the output. A
+// child that waits for its messages to be read does not exit: range over
+// Messages, or Disconnect, first. Wait may be called more than once.
 func (c *Child) Wait() (Exit, error) { return c.wait() }
 
 func (c *Child) reap() (Exit, error) {

@@ -85,6 +85,7 @@ func (m Message) Close() error {
 	if m.handle == nil || m.handle.file == nil {
 		return nil
 	}
+	noLinger(int(m.handle.file.Fd()))
 	err := m.handle.file.Close()
 	m.handle.file = nil
 	if m.handle.gone != nil {
@@ -144,7 +145,7 @@ func (c *Channel) keepPassed(descriptors []int) {
 	c.dropPassed()
 	c.passed = passed{descriptors[0], c.received}
 	for _, fd := range descriptors[1:] {
-		unix.Close(fd)
+		discard(fd)
 	}
 	if c.ended {
 		c.dropPassed()
@@ -167,7 +168,19 @@ func (c *Channel) takePassed(start int64) int {
 // dropPassed closes what nobody claimed. The caller has c.mu.
 func (c *Channel) dropPassed() {
 	if c.passed.fd >= 0 {
-		unix.Close(c.passed.fd)
+		discard(c.passed.fd)
 		c.passed.fd = -1
 	}
+}
+
+// discard closes a descriptor that nobody wants.
+func discard(fd int) {
+	noLinger(fd)
+	unix.Close(fd)
+}
+
+// noLinger undoes an SO_LINGER of the peer: the close of a socket that it has
+// filled would hang for as long as it likes.
+func noLinger(fd int) {
+	unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{})
 }

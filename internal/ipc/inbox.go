@@ -7,9 +7,9 @@ type item struct {
 	next *item // in the inbox
 }
 
-// itemSize is about what an item takes in memory beside its data: a peer must
-// not be able to fill it with a million empty lines for free.
-const itemSize = 128
+// size is about what the item takes in memory. It counts more than the data: a
+// peer must not be able to fill the inbox with a million empty lines for free.
+func (it *item) size() int { return 128 + cap(it.msg.Data) }
 
 // inbox is a queue that knows its size. It is a list, so that nothing of a
 // flood stays behind when it is over.
@@ -17,7 +17,6 @@ type inbox struct {
 	first, last *item
 	bytes       int
 	handles     int
-	shut        bool // nobody wants what comes
 }
 
 func (b *inbox) add(it item) {
@@ -27,7 +26,7 @@ func (b *inbox) add(it item) {
 		b.last.next = &it
 	}
 	b.last = &it
-	b.bytes += itemSize + len(it.msg.Data)
+	b.bytes += it.size()
 	if it.msg.handle != nil {
 		b.handles++
 	}
@@ -40,7 +39,7 @@ func (b *inbox) take() (item, bool) {
 	}
 	it := *b.first
 	b.first = it.next
-	b.bytes -= itemSize + len(it.msg.Data)
+	b.bytes -= it.size()
 	if it.msg.handle != nil {
 		b.handles--
 	}

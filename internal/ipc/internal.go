@@ -9,7 +9,6 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"golang.org/x/sys/unix"
 )
 
 // internalMessage is a message of Node itself.
@@ -86,7 +85,7 @@ func (c *Channel) takeHandle(line []byte, start int64, m internalMessage) {
 	h, err := c.newHandle(fd, m)
 	if err != nil {
 		if fd >= 0 {
-			unix.Close(fd)
+			discard(fd)
 		}
 		c.answer(lineNACK)
 		c.deliver(item{err: fmt.Errorf("receive: %w: %w", ErrHandleLost, err)})

@@ -33,8 +33,9 @@ var (
 	// ErrInboxFull: more than Config.MaxInbox arrived, and nobody read it,
 	// while the acknowledgement of a handle was awaited.
 	ErrInboxFull = errors.New("inbox full")
-	// ErrPeerNotReading: the peer keeps asking and does not read the answers.
-	ErrPeerNotReading = errors.New("peer does not read its answers")
+	// ErrPeerNotReading: Node's own questions come faster than the peer reads
+	// the answers.
+	ErrPeerNotReading = errors.New("peer asks faster than it reads")
 	// ErrHandleLost: a handle did not reach the receiver.
 	ErrHandleLost = errors.New("handle lost")
 	// ErrNotAHandle: only TCP, UDP and Unix stream sockets can be passed on.
@@ -51,9 +52,9 @@ type Config struct {
 	MaxLine int
 	// MaxInbox bounds what is read ahead, in bytes of memory, while a handle
 	// awaits its acknowledgement; 0 means 64 MiB. A peer that goes beyond it
-	// is disconnected. After the first handle was sent, and until somebody
-	// ranges over Messages, a quarter of it may be read ahead; else nothing
-	// is: it waits in the kernel, and with it the sender.
+	// is disconnected. After that, and until somebody waits in Messages, a
+	// quarter of it may be read ahead; else nothing is: it waits in the
+	// kernel, and with it the sender.
 	MaxInbox int
 	// Trace, if set, is told every step and every line. It is called from
 	// several goroutines, one at a time, and must not use the channel.
@@ -77,5 +78,5 @@ var asNode = json.JoinOptions(
 	jsontext.AllowDuplicateNames(true),
 	jsontext.AllowInvalidUTF8(true),
 	jsontext.PreserveRawStrings(true),
-	jsonv1.MergeWithLegacySemantics(true), // the last of duplicate keys wins
+	jsonv1.MergeWithLegacySemantics(true), // into an any, the last of duplicate keys wins
 )

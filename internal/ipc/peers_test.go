@@ -3,6 +3,7 @@ package ipc
 import (
 	"context"
 	"io"
+	"net"
 	"os"
 	"runtime"
 	"strings"
@@ -412,8 +413,74 @@ func TestQuestionsWithoutEnd(t *testing.T) {
 			}
 		}
 	}()
-	_, err := receiveAny(t, c)
-	require.ErrorIs(t, err, ErrPeerNotReading)
+	_, errs := everything(t, c)
+	require.Len(t, errs, 1)
+	require.ErrorIs(t, errs[0], ErrPeerNotReading)
+}
+
+// A disconnect of ours is no error to who is reading, whatever has come.
+func TestDisconnectWhileReading(t *testing.T) {
+	noLeaks(t)
+	for range 200 {
+		c, p := pair(t, Config{})
+		errs := make(chan []error)
+		go func() {
+			var all []error
+			for _, err := range c.Messages() {
+				if err != nil {
+					all = append(all, err)
+				}
+			}
+			errs <- all
+		}()
+		p.write("1\n{\"half")
+		c.Disconnect()
+		require.Empty(t, <-errs)
+	}
+}
+
+// A socket that lingers, as the peer has set it, does not hold up its closing.
+func TestLingeringSocket(t *testing.T) {
+	const linger = 60 // seconds
+	for _, test := range []struct{ name, line string }{
+		{"that nobody claimed", "1\n"},
+		{"that nobody took", aHandle},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			noLeaks(t)
+			c, p := pair(t, Config{})
+			conn := fullSocket(t)
+			require.NoError(t, conn.SetLinger(linger))
+			raw, err := conn.SyscallConn()
+			require.NoError(t, err)
+			raw.Control(func(fd uintptr) { p.pass(test.line, int(fd)) })
+			msg := receive(t, c)
+			conn.Close() // not the last copy, so at once
+
+			start := time.Now()
+			msg.Close()
+			c.Disconnect()
+			require.Less(t, time.Since(start), linger*time.Second/2)
+		})
+	}
+}
+
+// fullSocket is a connection that can take no more, because nobody reads.
+func fullSocket(t *testing.T) *net.TCPConn {
+	t.Helper()
+	ln := listener(t)
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close() })
+	other, err := ln.Accept()
+	require.NoError(t, err)
+	t.Cleanup(func() { other.Close() })
+	conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+	for err == nil {
+		_, err = conn.Write(make([]byte, 1<<20))
+	}
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	return conn.(*net.TCPConn)
 }
 
 // When this process is out of descriptors the handle cannot be installed; the

@@ -253,6 +253,19 @@ func TestWaitEndsAReaderThatAGrandchildHolds(t *testing.T) {
 	require.Equal(t, []string{`"last words"`}, <-ended)
 }
 
+// A grandchild that never stops writing neither holds up Wait nor fills the
+// memory; it dies of the closed channel.
+func TestGrandchildWritesForEver(t *testing.T) {
+	noLeaks(t)
+	child := fork(t, exec.Command("sh", "-c", "yes >&3 2>/dev/null & read line <&3"))
+	receive(t, child.Channel)
+	require.NoError(t, child.Send(testContext(t), "exit now"))
+	exit, err := child.Wait()
+	require.NoError(t, err)
+	require.Equal(t, Exit{}, exit)
+	require.Less(t, child.inbox.bytes, 32<<20)
+}
+
 // Grandchildren see neither the channel nor the variables.
 func TestNothingLeaksToGrandchildren(t *testing.T) {
 	noLeaks(t)

@@ -25,9 +25,10 @@ type Message struct {
 }
 
 // Decode stores the message in v, by the rules of encoding/json/v2 (the names of
-// fields are case-sensitive), and accepts all that Node's JSON.parse does:
-// invalid UTF-8 becomes U+FFFD, and the last of duplicate keys wins. Only 1e400,
-// Infinity to Node, is an error.
+// fields are case-sensitive), and accepts what Node's JSON.parse does: invalid
+// UTF-8 becomes U+FFFD, and of duplicate keys the last wins (into an any; other
+// values are merged). Errors here and not in Node are 1e400, which is Infinity
+// there, and nesting deeper than 10,000.
 func (m Message) Decode(v any) error {
 	if err := jsonv2.Unmarshal(m.Data, v, asNode); err != nil {
 		return fmt.Errorf("message: %w", err)
@@ -38,7 +39,8 @@ func (m Message) Decode(v any) error {
 // Messages yields what the peer sends, in order, and ends when the channel
 // does. An error is a message that got lost (the loop may go on) or, as the
 // last thing, what closed the channel; a plain disconnect is no error. Whoever
-// ranges does the reading: while the loop's body is busy, the peer waits.
+// ranges does the reading: while the loop's body is busy the peer waits, or after
+// a SendHandle may fill a quarter of Config.MaxInbox first.
 func (c *Channel) Messages() iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		for {
@@ -114,7 +116,7 @@ func (c *Channel) fill(flags int) {
 	}
 	// End of the stream. ECONNRESET is one, too: the peer closed with unread
 	// input. So is EAGAIN, once the peer is dead.
-	c.step("receive", "0 bytes: end of the stream")
+	c.step("end", "0 bytes: end of the stream")
 	if rest := len(c.decoder.partial); rest > 0 {
 		c.deliver(item{err: fmt.Errorf("receive: last line cut off after %d bytes: %w", rest, io.ErrUnexpectedEOF)})
 	}
@@ -138,7 +140,7 @@ func (c *Channel) takeLine(line []byte, start int64) {
 
 func (c *Channel) deliver(it item) {
 	c.mu.Lock()
-	wanted := !c.inbox.shut
+	wanted := !c.ended
 	if wanted {
 		c.inbox.add(it)
 	}

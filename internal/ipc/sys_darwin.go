@@ -10,6 +10,9 @@ import (
 // macOS has neither of Linux's flags. Go's runtime takes care of SIGPIPE.
 const receiveFlags, sendFlags = 0, 0
 
+// stopKeepsQueue: SHUT_RD throws away what is queued.
+const stopKeepsQueue = false
+
 // socketpair makes the two ends of a channel. ForkLock keeps other goroutines
 // from starting a program between the call and the close-on-exec.
 func socketpair() (ours, theirs int, err error) {

@@ -9,6 +9,8 @@ import (
 const (
 	// receiveFlags: what arrives is close-on-exec from its first moment.
 	receiveFlags = unix.MSG_CMSG_CLOEXEC
+	// stopKeepsQueue: after SHUT_RD, what is queued can still be read.
+	stopKeepsQueue = true
 	// sendFlags: a dead peer is an error and not a signal.
 	sendFlags = unix.MSG_NOSIGNAL
 )

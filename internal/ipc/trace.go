@@ -12,7 +12,7 @@ import (
 type Event struct {
 	Time time.Time
 	// What is "send" or "receive" for a line, and else the step:
-	// "socketpair", "start", "parent", "disconnect", "exit".
+	// "socketpair", "start", "parent", "end", "disconnect", "exit".
 	What string
 	// Text describes the step, or says what a line of Node's own means.
 	Text string
@@ -70,7 +70,7 @@ func (c *Channel) trace(e Event) {
 // would disturb a terminal is masked.
 func (e Event) String() string {
 	text := e.Text
-	if e.Line != nil {
+	if e.What == "send" || e.What == "receive" {
 		text = e.line()
 	}
 	return fmt.Sprintf("%s %-10s %s", e.Time.Format("15:04:05.000000"), e.What, text)
