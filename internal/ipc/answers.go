@@ -1,14 +1,14 @@
 package ipc
 
 // maxAnswers bounds what we owe a peer that asks and does not read, in bytes.
-const maxAnswers = 256 << 10
+const maxAnswers = 1 << 20
 
 // answer queues a line for the peer. The reader must not write by itself: it
 // would wait for a writer that waits for the peer, which waits for the reader.
 func (c *Channel) answer(line string) {
 	c.mu.Lock()
-	c.answers = append(append(c.answers, line...), '\n')
 	tooMany := len(c.answers) > maxAnswers
+	c.answers = append(append(c.answers, line...), '\n')
 	c.mu.Unlock()
 	if tooMany {
 		c.end(ErrPeerNotReading)

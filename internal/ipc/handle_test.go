@@ -38,10 +38,10 @@ func TestSendHandleWithLongMessage(t *testing.T) {
 func TestReceiveHandle(t *testing.T) {
 	noLeaks(t)
 	c, p := pair(t, Config{})
-	ours, theirs := connection(t)
-	p.pass(aHandle, theirs)
+	with := newPlug(t)
+	p.pass(aHandle, with.far)
 	msg := receive(t, c)
 	require.Equal(t, `"handle"`, string(msg.Data))
-	requireConnected(t, msg, ours)
+	with.requireIn(t, msg)
 	require.Equal(t, lineACK, p.line())
 }

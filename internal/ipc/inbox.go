@@ -38,7 +38,9 @@ func (b *inbox) take() (item, bool) {
 		return item{}, false
 	}
 	it := *b.first
-	b.first = it.next
+	if b.first = it.next; b.first == nil {
+		b.last = nil
+	}
 	b.bytes -= it.size()
 	if it.msg.handle != nil {
 		b.handles--

@@ -24,10 +24,11 @@ func (cfg Config) Parent() (*Channel, error) {
 	if number == "" {
 		return nil, ErrNotForked
 	}
-	fd, err := strconv.Atoi(number)
-	if err != nil || fd < 0 {
+	parsed, err := strconv.ParseInt(number, 10, 32) // the kernel would cut off the rest
+	if err != nil || parsed < 0 {
 		return nil, fmt.Errorf("%s=%q is not a descriptor", channelFD, number)
 	}
+	fd := int(parsed)
 	// A number that nobody opened may be the runtime's own epoll by now:
 	// touch it only once it has proved to be a channel.
 	if !isStreamSocket(fd) {

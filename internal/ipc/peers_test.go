@@ -2,7 +2,6 @@ package ipc
 
 import (
 	"context"
-	"io"
 	"net"
 	"os"
 	"runtime"
@@ -65,49 +64,6 @@ func TestTolerantAsNode(t *testing.T) {
 	}
 }
 
-// Half a line, then the end: what was lost is told, once, and it is the end.
-func TestHalfALine(t *testing.T) {
-	noLeaks(t)
-	c, p := pair(t, Config{})
-	p.write("1\n{\"a\":")
-	p.Close()
-	data, errs := everything(t, c)
-	require.Equal(t, []string{"1"}, data)
-	require.Len(t, errs, 1)
-	require.ErrorIs(t, errs[0], io.ErrUnexpectedEOF)
-}
-
-// Bytes that come one at a time are the same messages, descriptors too.
-func TestDribbled(t *testing.T) {
-	noLeaks(t)
-	c, p := pair(t, Config{})
-	ours, theirs := connection(t)
-	line := `{"cmd":"NODE_HANDLE","type":"net.Socket","msg":"中文"}` + "\n"
-	p.pass(line[:1], theirs)
-	go func() {
-		for i := range len(line) - 1 {
-			p.Write([]byte(line[i+1 : i+2]))
-		}
-	}()
-	msg := receive(t, c)
-	require.Equal(t, `"中文"`, string(msg.Data))
-	requireConnected(t, msg, ours)
-}
-
-// requireConnected checks that msg brought the other end of fd.
-func requireConnected(t *testing.T, msg Message, fd int) {
-	t.Helper()
-	conn, err := msg.Conn()
-	require.NoError(t, err)
-	defer conn.Close()
-	_, err = conn.Write([]byte("x"))
-	require.NoError(t, err)
-	var buf [2]byte
-	n, err := unix.Read(fd, buf[:])
-	require.NoError(t, err)
-	require.Equal(t, "x", string(buf[:n]))
-}
-
 func init() {
 	roles["endless-line"] = func() {
 		parent, err := Parent()
@@ -142,89 +98,6 @@ const (
 	goOn    = `"go on"` + "\n"
 )
 
-// Handles that are not what they should be are refused, closed and told; the
-// next good one has its own descriptor.
-func TestHostileHandles(t *testing.T) {
-	file, err := os.Open("/dev/null")
-	require.NoError(t, err)
-	defer file.Close()
-	reader, writer, err := os.Pipe()
-	require.NoError(t, err)
-	defer reader.Close()
-	defer writer.Close()
-	for _, test := range []struct {
-		name string
-		send func(t *testing.T, p *peer)
-		want []string // the channel's answers
-		errs int      // what the receiver is told
-	}{
-		{"no descriptor", func(t *testing.T, p *peer) { p.write("%s", aHandle) }, []string{lineNACK}, 1},
-		{"no NODE_HANDLE", func(t *testing.T, p *peer) { _, fd := connection(t); p.pass("1\n", fd) }, nil, 0},
-		{"regular file", func(t *testing.T, p *peer) { p.pass(aHandle, int(file.Fd())) }, []string{lineNACK}, 1},
-		{"pipe", func(t *testing.T, p *peer) { p.pass(aHandle, int(reader.Fd())) }, []string{lineNACK}, 1},
-		{"200 descriptors", func(t *testing.T, p *peer) {
-			_, fd := connection(t)
-			fds := make([]int, 200)
-			for i := range fds {
-				fds[i] = fd
-			}
-			p.pass("1\n", fds...)
-		}, nil, 0},
-		{"unknown command inside", func(t *testing.T, p *peer) {
-			_, fd := connection(t)
-			p.pass(`{"cmd":"NODE_HANDLE","msg":{"cmd":"NODE_X"}}`+"\n", fd)
-		}, []string{lineACK}, 0},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			noLeaks(t)
-			c, p := pair(t, Config{})
-			test.send(t, p)
-			p.write(goOn)
-			errs := 0
-			for string(next(t, c, &errs).Data) != `"go on"` {
-			}
-			require.Equal(t, test.errs, errs)
-			for _, want := range test.want {
-				require.Equal(t, want, p.line())
-			}
-			ours, theirs := connection(t)
-			p.pass(aHandle, theirs)
-			requireConnected(t, receive(t, c), ours)
-			require.Equal(t, lineACK, p.line())
-		})
-	}
-}
-
-// next is the next message; lost handles before it are counted.
-func next(t *testing.T, c *Channel, lost *int) Message {
-	t.Helper()
-	for {
-		msg, err := receiveAny(t, c)
-		if err == nil {
-			return msg
-		}
-		require.ErrorIs(t, err, ErrHandleLost)
-		*lost++
-	}
-}
-
-// Descriptors that come with every byte of a line without end do not add up.
-func TestDescriptorsWithoutEnd(t *testing.T) {
-	noLeaks(t)
-	c, p := pair(t, Config{})
-	_, fd := connection(t)
-	before := len(openDescriptors(t))
-	go func() {
-		for range 300 {
-			p.WriteMsgUnix([]byte("x"), unix.UnixRights(fd, fd, fd), nil)
-		}
-		p.Write([]byte("\n1\n"))
-	}()
-	receive(t, c)
-	receive(t, c)
-	require.LessOrEqual(t, len(openDescriptors(t)), before+1)
-}
-
 // Answers to nothing are ignored (Node dies of them), and the next handle finds
 // its own.
 func TestStrayAnswers(t *testing.T) {
@@ -243,44 +116,6 @@ func TestStrayAnswers(t *testing.T) {
 	require.ErrorIs(t, results()[0], ErrHandleLost)
 }
 
-// An acknowledgement that comes before the handle has left harms nobody else:
-// the descriptor that travels in the end is still the right one.
-func TestForgedAnswer(t *testing.T) {
-	noLeaks(t)
-	c, p := pair(t, Config{})
-	ctx, cancel := context.WithCancel(t.Context())
-	full := make(chan error)
-	go func() { full <- c.Send(ctx, strings.Repeat("x", 4<<20)) }()
-	_, err := p.in.Peek(1)
-	require.NoError(t, err)
-	cancel() // the channel is clogged now, and nobody waits for that
-	require.ErrorIs(t, <-full, context.Canceled)
-	results := flying(t, c, 1, "x")
-	p.write("%s\n%s", lineACK, goOn)
-	receive(t, c)
-	p.line()
-	require.Contains(t, p.line(), "NODE_HANDLE")
-	p.write("%s\n", lineACK)
-	require.NoError(t, results()[0])
-	kind, _, err := kindOf(p.arrived[0])
-	require.NoError(t, err)
-	require.Equal(t, kindServer, kind)
-}
-
-// Node's own commands that we do not know, or cannot read, are ignored.
-func TestUnknownCommands(t *testing.T) {
-	noLeaks(t)
-	c, p := pair(t, Config{})
-	for _, line := range []string{
-		`{"cmd":"NODE_WHATEVER"}`, `{"a":1,"cmd":"NODE_X","seq":0}`, `{"cmd":"\u004eODE_X"}`,
-		`{"cmd":"NODE_HANDLE_ACK","msg":7}`, `{"cmd":"NODE_SOCKET_COUNT","key":{},"count":"many"}`, `{"cmd":"NODE_CLUSTER","act":"online"}`,
-	} {
-		p.write("%s\n", line)
-	}
-	p.write(goOn)
-	require.Equal(t, `"go on"`, string(receive(t, c).Data))
-}
-
 // A peer that never reads: Send ends with its context, Disconnect within its
 // grace, and no goroutine stays behind.
 func TestPeerThatNeverReads(t *testing.T) {
@@ -294,24 +129,6 @@ func TestPeerThatNeverReads(t *testing.T) {
 	}
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.NoError(t, c.Disconnect())
-}
-
-// A peer that never acknowledges: SendHandle ends with its context, and our
-// copy of the handle with the channel.
-func TestPeerThatNeverAcknowledges(t *testing.T) {
-	noLeaks(t)
-	c, p := pair(t, Config{})
-	ln := listener(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	sent := make(chan error)
-	go func() { sent <- c.SendHandle(ctx, 1, ln) }()
-	p.line()
-	cancel()
-	require.ErrorIs(t, <-sent, context.Canceled)
-	go func() { sent <- c.SendHandle(context.Background(), 1, ln) }()
-	p.line()
-	require.NoError(t, c.Disconnect())
-	require.ErrorIs(t, <-sent, ErrClosed)
 }
 
 // A peer that closes with unread input makes our read fail with ECONNRESET: a
@@ -342,26 +159,6 @@ func TestHandlesBothWays(t *testing.T) {
 	}
 }
 
-// Handles that nobody takes are refused beyond a number: they are descriptors
-// of ours.
-func TestUndeliveredHandles(t *testing.T) {
-	noLeaks(t)
-	c, p := pair(t, Config{})
-	results := flying(t, c, 1, "keeps the channel reading")
-	p.line()
-	_, fd := connection(t)
-	for i := range maxUndelivered + 10 {
-		p.pass(aHandle, fd)
-		if i < maxUndelivered {
-			require.Equal(t, lineACK, p.line())
-		} else {
-			require.Equal(t, lineNACK, p.line())
-		}
-	}
-	p.write("%s\n", lineACK)
-	require.Equal(t, []error{nil}, results())
-}
-
 // A flood of messages nobody reads stays in the kernel: the sender waits.
 func TestFloodWaitsInTheKernel(t *testing.T) {
 	noLeaks(t)
@@ -377,45 +174,6 @@ func TestFloodWaitsInTheKernel(t *testing.T) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	require.Nil(t, c.inbox.first)
-}
-
-// While an acknowledgement is awaited the channel must read on; a peer that
-// floods it instead of answering is disconnected, at a bound that counts what a
-// message takes in memory.
-func TestFloodInsteadOfAnAnswer(t *testing.T) {
-	noLeaks(t)
-	c, p := pair(t, Config{MaxInbox: 1 << 20})
-	results := flying(t, c, 1, 1)
-	var written int
-	for {
-		n, err := p.Write([]byte(strings.Repeat("1\n", 1<<10)))
-		written += n
-		if err != nil {
-			break
-		}
-	}
-	require.ErrorIs(t, results()[0], ErrClosed)
-	require.Less(t, written, 2<<20)
-	data, errs := everything(t, c)
-	require.NotEmpty(t, data)
-	require.Len(t, errs, 1)
-	require.ErrorIs(t, errs[0], ErrInboxFull)
-}
-
-// A peer that asks and never reads the answers is disconnected.
-func TestQuestionsWithoutEnd(t *testing.T) {
-	noLeaks(t)
-	c, p := pair(t, Config{})
-	go func() {
-		for {
-			if _, err := p.Write([]byte(strings.Repeat(`{"cmd":"NODE_SOCKET_GET_COUNT","key":"k"}`+"\n", 100))); err != nil {
-				return
-			}
-		}
-	}()
-	_, errs := everything(t, c)
-	require.Len(t, errs, 1)
-	require.ErrorIs(t, errs[0], ErrPeerNotReading)
 }
 
 // A disconnect of ours is no error to who is reading, whatever has come.
@@ -488,10 +246,10 @@ func fullSocket(t *testing.T) *net.TCPConn {
 func TestOutOfDescriptors(t *testing.T) {
 	noLeaks(t)
 	c, p := pair(t, Config{})
-	ours, theirs := connection(t)
+	with := newPlug(t)
 	var old unix.Rlimit
 	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &old))
-	taken, err := unix.Dup(theirs) // all numbers below this one are in use, or will be
+	taken, err := unix.Dup(with.far) // all numbers below this one are in use, or will be
 	require.NoError(t, err)
 	defer unix.Close(taken)
 	var fill []int
@@ -504,17 +262,17 @@ func TestOutOfDescriptors(t *testing.T) {
 	low.Cur = uint64(taken) + 10
 	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &low))
 	for {
-		fd, err := unix.Dup(theirs)
+		fd, err := unix.Dup(with.far)
 		if err != nil {
 			break
 		}
 		fill = append(fill, fd)
 	}
-	p.pass(aHandle, theirs)
+	p.pass(aHandle, with.far)
 	_, err = receiveAny(t, c)
 	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &old))
 	require.ErrorIs(t, err, ErrHandleLost)
 	require.Equal(t, lineNACK, p.line())
-	p.pass(aHandle, theirs)
-	requireConnected(t, receive(t, c), ours)
+	p.pass(aHandle, with.far)
+	with.requireIn(t, receive(t, c))
 }

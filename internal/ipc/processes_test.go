@@ -188,6 +188,7 @@ func TestUnluckyEnvironment(t *testing.T) {
 		{name: "word", number: "x", want: `NODE_CHANNEL_FD="x" is not a descriptor`},
 		{name: "negative", number: "-1", want: `NODE_CHANNEL_FD="-1" is not a descriptor`},
 		{name: "huge", number: "99999999999999999999", want: `NODE_CHANNEL_FD="99999999999999999999" is not a descriptor`},
+		{name: "beyond 32 bits", number: "4294967299", want: `NODE_CHANNEL_FD="4294967299" is not a descriptor`},
 		{name: "not open", number: "77", want: "NODE_CHANNEL_FD=77 is not an open AF_UNIX stream socket"},
 		{name: "the runtime's own", number: "4", want: "NODE_CHANNEL_FD=4 is not an open AF_UNIX stream socket"},
 		{name: "file", number: "3", third: file, want: "NODE_CHANNEL_FD=3 is not an open AF_UNIX stream socket"},
