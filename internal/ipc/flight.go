@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Node reads 64 KiB at a time. When such a read cuts the line of one
-// handle and brings the next handle as well, Node gives the first message the
-// second descriptor. So a further handle may leave before the acknowledgement
-// of the first only while all that the peer can have unread is well below that.
+// Node reads 64 KiB at a time. When such a read cuts the line of one handle and
+// brings the next handle as well, it gives the first message the second
+// descriptor. So a further handle may leave before the acknowledgement of the
+// first only while all that the peer can have unread is well below that.
 const (
 	maxUnread    = 32 << 10
 	maxShortLine = 8 << 10

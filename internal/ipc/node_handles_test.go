@@ -162,18 +162,29 @@ func useSockets(ctx context.Context, connect func(Config) (*Channel, error)) err
 	if err != nil {
 		return err
 	}
+	return forEachKind(socketKinds, func(kind, path string) error {
+		if err := giveSocket(ctx, c, kind, path+"-go"); err != nil {
+			return fmt.Errorf("from Go to Node: %w", err)
+		}
+		if err := takeSocket(ctx, c, kind, path+"-node"); err != nil {
+			return fmt.Errorf("from Node to Go: %w", err)
+		}
+		return nil
+	})
+}
+
+// forEachKind calls do with each kind of socket, and a path for those that need
+// one, which is removed in the end.
+func forEachKind(kinds []string, do func(kind, path string) error) error {
 	dir, err := os.MkdirTemp("", "sockets")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	for _, kind := range socketKinds {
+	for _, kind := range kinds {
 		path := filepath.Join(dir, strings.ReplaceAll(kind, " ", "-"))
-		if err := giveSocket(ctx, c, kind, path+"-go"); err != nil {
-			return fmt.Errorf("%s from Go to Node: %w", kind, err)
-		}
-		if err := takeSocket(ctx, c, kind, path+"-node"); err != nil {
-			return fmt.Errorf("%s from Node to Go: %w", kind, err)
+		if err := do(kind, path); err != nil {
+			return fmt.Errorf("%s: %w", kind, err)
 		}
 	}
 	return nil
@@ -223,20 +234,14 @@ func echoSockets(ctx context.Context, connect func(Config) (*Channel, error)) er
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "sockets")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
 	kinds := slices.Clone(socketKinds)
 	if v6, err := net.ListenPacket("udp6", "[::1]:0"); err == nil { // not in every container
 		v6.Close()
 		kinds = append(kinds, "udp6 socket")
 	}
-	for _, kind := range kinds {
-		if err := echoSocket(ctx, c, kind, filepath.Join(dir, strings.ReplaceAll(kind, " ", "-"))); err != nil {
-			return fmt.Errorf("%s: %w", kind, err)
-		}
+	err = forEachKind(kinds, func(kind, path string) error { return echoSocket(ctx, c, kind, path) })
+	if err != nil {
+		return err
 	}
 	if len(lines["receive"]) != len(kinds) {
 		return fmt.Errorf("%d lines came back", len(lines["receive"]))
