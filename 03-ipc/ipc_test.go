@@ -1,82 +1,18 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"context"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
+
+	"playing-with-processes/internal/programtest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 )
 
-// playMain makes this test binary, and the children it forks, behave as the
-// program itself: so the race detector sees them all.
-const playMain = "PLAY_MAIN"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(playMain) != "" {
-		main()
-	}
-	os.Exit(m.Run())
-}
-
-// result is what a program left behind.
-type result struct {
-	stdout, stderr string
-	code           int
-}
-
-// program is a command line that ends with the test, at the latest.
-func program(t *testing.T, words ...string) *exec.Cmd {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
-	// Without the second variable the race detector makes each exit take a second.
-	cmd.Env = append(os.Environ(), playMain+"=1", "GORACE=atexit_sleep_ms=0")
-	return cmd
-}
-
-func runToEnd(t *testing.T, words ...string) result {
-	t.Helper()
-	var stdout, stderr bytes.Buffer
-	cmd := program(t, words...)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	require.NoError(t, cmd.Start())
-	cmd.Wait()
-	require.True(t, cmd.ProcessState.Exited(), "ended by %v; so far: %s%s", cmd.ProcessState, &stdout, &stderr)
-	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
-}
-
-func self(t *testing.T) string {
-	t.Helper()
-	path, err := os.Executable()
-	require.NoError(t, err)
-	return path
-}
-
-// needNode is the path of node, or a skipped test.
-func needNode(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("node")
-	if err == nil {
-		return path
-	}
-	if os.Getenv("REQUIRE_NODE") != "" {
-		t.Fatal("REQUIRE_NODE is set, and there is no node")
-	}
-	t.Skip("no node here: this test needs the real thing")
-	return ""
-}
+func TestMain(m *testing.M) { programtest.Main(m, main) }
 
 // dialogue is a transcript by speaker, with pids as names: the order of lines is
 // fixed within a process and free between two.
@@ -96,25 +32,19 @@ var theDialogue = dialogue{
 	},
 }
 
-var spoken = regexp.MustCompile(`^\[(parent|sub) (\d+)\] (.*)$`)
-
 func readDialogue(t *testing.T, out string) dialogue {
 	t.Helper()
-	lines, names := dialogue{}, []string{}
-	for line := range strings.Lines(out) {
-		parts := spoken.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
-		require.NotNil(t, parts, "a line that does not say who speaks: %q", line)
-		speaker, pid, text := parts[1], parts[2], parts[3]
-		names = append(names, pid, strings.ToUpper(speaker))
-		lines[speaker] = append(lines[speaker], text)
+	lines, silent := programtest.Spoken(out)
+	require.Empty(t, silent, "lines that do not say who speaks")
+	var names []string
+	for _, line := range lines {
+		names = append(names, line.PID, strings.ToUpper(line.Role))
 	}
-	pids := strings.NewReplacer(names...)
-	for _, texts := range lines {
-		for i, text := range texts {
-			texts[i] = pids.Replace(text)
-		}
+	pids, spoken := strings.NewReplacer(names...), dialogue{}
+	for _, line := range lines {
+		spoken[line.Role] = append(spoken[line.Role], pids.Replace(line.Text))
 	}
-	return lines
+	return spoken
 }
 
 // Node's own parent and child are the reference: whichever end is in Go, what
@@ -122,23 +52,23 @@ func readDialogue(t *testing.T, out string) dialogue {
 func TestSeatings(t *testing.T) {
 	tests := []struct {
 		name    string
-		needs   func(*testing.T) string
+		needs   func(*testing.T)
 		command []string
 	}{
-		{"Go parent, Go child", nil, []string{self(t)}},
-		{"Go parent, Node child", needNode, []string{self(t), "-child", "node node/sub.js"}},
-		{"Node parent, Go child", needNode, []string{"node", "node/parent.js", self(t)}},
-		{"Node parent, Node child", needNode, []string{"node", "node/parent.js"}},
+		{"Go parent, Go child", nil, []string{programtest.Self(t)}},
+		{"Go parent, Node child", programtest.NeedNode, []string{programtest.Self(t), "-child", "node node/sub.js"}},
+		{"Node parent, Go child", programtest.NeedNode, []string{"node", "node/parent.js", programtest.Self(t)}},
+		{"Node parent, Node child", programtest.NeedNode, []string{"node", "node/parent.js"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			if test.needs != nil {
 				test.needs(t)
 			}
-			got := runToEnd(t, test.command...)
-			require.Equal(t, 0, got.code, got.stderr)
-			require.Empty(t, got.stderr)
-			if diff := cmp.Diff(theDialogue, readDialogue(t, got.stdout)); diff != "" {
+			got := programtest.Run(t, test.command...)
+			require.Equal(t, 0, got.Code, got.Stderr)
+			require.Empty(t, got.Stderr)
+			if diff := cmp.Diff(theDialogue, readDialogue(t, got.Stdout)); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -147,8 +77,8 @@ func TestSeatings(t *testing.T) {
 
 // A reader can tell from the trace alone how the channel is made.
 func TestTrace(t *testing.T) {
-	got := runToEnd(t, self(t), "-trace")
-	require.Equal(t, 0, got.code, got.stderr)
+	got := programtest.Run(t, programtest.Self(t), "-trace")
+	require.Equal(t, 0, got.Code, got.Stderr)
 	for _, want := range []string{
 		`\[parent \d+\] [\d:.]+ socketpair two connected AF_UNIX stream sockets: \d+ stays here, \d+ is for the child\n`,
 		`\[parent \d+\] [\d:.]+ start      pid \d+ has it as descriptor 3, told by NODE_CHANNEL_FD=3 and NODE_CHANNEL_SERIALIZATION_MODE=json\n`,
@@ -157,7 +87,7 @@ func TestTrace(t *testing.T) {
 		`\[parent \d+\] [\d:.]+ receive    14 bytes  {"foo":"bar"}\\n\n`,
 		`\[sub \d+\] [\d:.]+ end        0 bytes: end of the stream\n`,
 	} {
-		require.Regexp(t, want, got.stdout)
+		require.Regexp(t, want, got.Stdout)
 	}
 }
 
@@ -176,7 +106,7 @@ func TestBadInput(t *testing.T) {
 		{[]string{"boss"}, 2, `unexpected arguments ["boss"]`},
 		{[]string{"sub", "sub"}, 2, "unexpected arguments"},
 		{[]string{"-child", "true", "sub"}, 2, "the child has no -child"},
-		{[]string{"sub"}, 1, "not forked: NODE_CHANNEL_FD is not set"},
+		{[]string{"sub"}, 1, "sub: not forked: NODE_CHANNEL_FD is not set"},
 		{[]string{"-child", "no-such-program"}, 1, "executable file not found"},
 		{[]string{"-child", "./no/such/program"}, 1, "no such file or directory"},
 		{[]string{"-child", file}, 1, "permission denied"},
@@ -184,41 +114,19 @@ func TestBadInput(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
-			got := runToEnd(t, append([]string{self(t)}, test.args...)...)
-			require.Equal(t, test.code, got.code)
-			require.Contains(t, got.stderr, test.want)
-			require.Regexp(t, `^03-ipc( sub)?: .*\n$`, got.stderr)
-			require.Equal(t, 1, strings.Count(got.stderr, "\n"), got.stderr)
+			got := programtest.Run(t, append([]string{programtest.Self(t)}, test.args...)...)
+			programtest.RequireComplaint(t, got, test.code, "03-ipc", test.want)
 		})
 	}
 }
 
 func TestHelp(t *testing.T) {
-	got := runToEnd(t, self(t), "-h")
-	require.Equal(t, result{stdout: usage}, got)
+	got := programtest.Run(t, programtest.Self(t), "-h")
+	require.Equal(t, programtest.Result{Stdout: usage}, got)
 }
 
-// Ctrl-C while the child says nothing, and would not for a long time: one line,
-// 130, and no process is left, though the signal reached only the parent.
+// Ctrl-C while the child says nothing, and would not for a long time: no process
+// is left, though the signal reached only the parent.
 func TestInterrupt(t *testing.T) {
-	var stderr bytes.Buffer
-	cmd := program(t, self(t), "-child", "sleep 1000")
-	cmd.Stderr = &stderr
-	stdout, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-
-	var child int
-	lines := bufio.NewScanner(stdout)
-	require.True(t, lines.Scan())
-	_, err = fmt.Sscanf(spoken.FindStringSubmatch(lines.Text())[3], "forked %d", &child)
-	require.NoError(t, err)
-	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	for lines.Scan() {
-	}
-	cmd.Wait()
-
-	require.Equal(t, 130, cmd.ProcessState.ExitCode())
-	require.Equal(t, "03-ipc: interrupted\n", stderr.String())
-	require.ErrorIs(t, syscall.Kill(child, 0), syscall.ESRCH, "the child is left")
+	programtest.RequireInterruptible(t, "03-ipc", 1, programtest.Self(t), "-child", "sleep 1000")
 }

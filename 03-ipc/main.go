@@ -8,18 +8,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log"
 	"os"
 	"os/exec"
 	"os/signal"
-	"strings"
-	"syscall"
 
 	"playing-with-processes/internal/ipc"
+	"playing-with-processes/internal/program"
 )
 
 const usage = `Usage: 03-ipc [-trace] [-child "program and arguments"]
@@ -37,66 +34,47 @@ Exit codes: 0 all well, 1 failure, 2 wrong use, 130 after Ctrl-C.
 `
 
 // say prints a line that tells who speaks.
-var say = log.New(os.Stdout, "", 0)
+var say *log.Logger
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() { program.Main("03-ipc", usage, run) }
 
-func run(args []string) int {
-	flags := flag.NewFlagSet("03-ipc", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
+func run(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
 	trace := flags.Bool("trace", false, "")
 	child := flags.String("child", "", "")
-	err := flags.Parse(args)
+	if err := program.Parse(flags, args); err != nil {
+		return err
+	}
 	role := flags.Arg(0)
 	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Print(usage)
-		return 0
-	case err != nil:
-		return misused(err.Error())
 	case flags.NArg() > 1 || role != "" && role != "sub":
-		return misused(fmt.Sprintf("unexpected arguments %q", flags.Args()))
+		return program.Misusef("unexpected arguments %q", flags.Args())
 	case role == "sub" && *child != "":
-		return misused("the child has no -child")
+		return program.Misusef("the child has no -child")
 	}
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	var cfg ipc.Config
 	if *trace {
 		cfg.Trace = func(e ipc.Event) { say.Print(e) }
 	}
-	if role == "" {
-		say.SetPrefix(fmt.Sprintf("[parent %d] ", os.Getpid()))
-		err = parent(ctx, cfg, command(*child, *trace))
-	} else {
-		say.SetPrefix(fmt.Sprintf("[sub %d] ", os.Getpid()))
-		err = sub(ctx, cfg)
+	if role == "sub" {
+		// The terminal's Ctrl-C is for the parent. Its end is the end of the channel.
+		signal.Ignore(os.Interrupt)
+		say = program.Speaker("sub")
+		if err := sub(ctx, cfg); err != nil {
+			return fmt.Errorf("sub: %w", err)
+		}
+		return nil
 	}
-	switch {
-	case ctx.Err() != nil:
-		return complain(role, "interrupted", 130)
-	case err != nil:
-		return complain(role, err.Error(), 1)
-	}
-	return 0
-}
-
-func misused(why string) int { return complain("", why+" (-h explains)", 2) }
-
-func complain(role, what string, code int) int {
-	who := strings.TrimSpace("03-ipc " + role)
-	fmt.Fprintf(os.Stderr, "%s: %s\n", who, what)
-	return code
+	say = program.Speaker("parent")
+	return parent(ctx, cfg, command(*child, *trace))
 }
 
 // command is what the child runs: line, or else this program in the role sub.
 func command(line string, trace bool) *exec.Cmd {
-	words := strings.Fields(line)
+	cmd := program.Command(line)
 	switch {
-	case len(words) > 0:
-		cmd := exec.Command(words[0], words[1:]...)
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	case cmd != nil:
 		return cmd
 	case trace:
 		return ipc.Self("-trace", "sub")

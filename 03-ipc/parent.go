@@ -23,7 +23,7 @@ func parent(ctx context.Context, cfg ipc.Config, cmd *exec.Cmd) error {
 	child.Disconnect() // without it neither process would ever end
 	exit, waitErr := child.Wait()
 	say.Printf("child %d exited with %v", child.Pid(), exit)
-	return errors.Join(err, waitErr)
+	return errors.Join(err, waitErr, ctx.Err())
 }
 
 // greet sends one message and prints one.

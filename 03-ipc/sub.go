@@ -31,6 +31,8 @@ func sub(ctx context.Context, cfg ipc.Config) error {
 		}
 		say.Printf("message from parent %d: %s", os.Getppid(), message.Data)
 	}
-	say.Print("the parent has disconnected")
-	return nil
+	if ctx.Err() == nil {
+		say.Print("the parent has disconnected")
+	}
+	return ctx.Err()
 }

@@ -1,0 +1,48 @@
+package programtest
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// adoptOrphans makes this process the parent of whoever loses its parent below
+// it, in the place of init: so the tests see them (PR_SET_CHILD_SUBREAPER(2const)).
+func adoptOrphans() {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		panic(err)
+	}
+}
+
+// requireNoOrphans fails the test if a process that it started runs on. One that
+// has been killed may take a moment to end.
+func requireNoOrphans(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		for _, pid := range children(t) {
+			unix.Wait4(pid, nil, unix.WNOHANG, nil)
+		}
+		return len(children(t)) == 0
+	}, patience, time.Millisecond, "processes are left")
+}
+
+// children are the processes whose parent is this one, zombies too.
+func children(t *testing.T) (pids []int) {
+	t.Helper()
+	tasks, err := os.ReadDir("/proc/self/task")
+	require.NoError(t, err)
+	for _, task := range tasks {
+		list, _ := os.ReadFile("/proc/self/task/" + task.Name() + "/children")
+		for word := range strings.FieldsSeq(string(list)) {
+			pid, err := strconv.Atoi(word)
+			require.NoError(t, err)
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}

@@ -1,0 +1,159 @@
+// Package programtest runs a chapter's program from the chapter's own tests.
+package programtest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"log"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// playMain makes a test binary behave as the program itself.
+const playMain = "PLAY_MAIN"
+
+// patience is how long a program may take that ends by itself. Nothing is right
+// because of it; it only turns a hang into a failure.
+const patience = 60 * time.Second
+
+// environment makes what is started be the program. Without the second variable
+// the race detector makes each exit take a second.
+var environment = map[string]string{playMain: "1", "GORACE": "atexit_sleep_ms=0"}
+
+// Main is the TestMain of a chapter. Started by Command, the test binary and
+// the children it forks are the program, so that the race detector sees them all.
+func Main(m *testing.M, main func()) {
+	if os.Getenv(playMain) != "" {
+		main()
+	}
+	adoptOrphans()
+	os.Exit(m.Run())
+}
+
+// Result is what a program left behind.
+type Result struct {
+	Stdout, Stderr string
+	Code           int
+}
+
+// Self is the path of the test binary.
+func Self(t *testing.T) string {
+	t.Helper()
+	path, err := os.Executable()
+	require.NoError(t, err)
+	return path
+}
+
+// Command is a command line that ends with the test, at the latest. A process
+// that it leaves behind fails the test.
+func Command(t *testing.T, words ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(func() { requireNoOrphans(t) })
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
+	cmd.Env = os.Environ()
+	for name, value := range environment {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	return cmd
+}
+
+// Run runs a command line to its end, which must be an exit.
+func Run(t *testing.T, words ...string) Result {
+	t.Helper()
+	return Finish(t, Command(t, words...))
+}
+
+// Finish runs cmd to its end, which must be an exit.
+func Finish(t *testing.T, cmd *exec.Cmd) Result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	require.NoError(t, cmd.Start())
+	cmd.Wait()
+	require.True(t, cmd.ProcessState.Exited(), "ended by %v; so far: %s%s", cmd.ProcessState, &stdout, &stderr)
+	return Result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+// RequireComplaint requires that the program failed with this exit code and one
+// line, which begins with its name and contains want.
+func RequireComplaint(t *testing.T, got Result, code int, name, want string) {
+	t.Helper()
+	require.Equal(t, code, got.Code, got.Stderr)
+	require.Contains(t, got.Stderr, want)
+	require.True(t, strings.HasPrefix(got.Stderr, name+": "), got.Stderr)
+	require.Equal(t, 1, strings.Count(got.Stderr, "\n"), got.Stderr)
+}
+
+// ForkSelf makes what the test itself forks be the program, too, and returns a
+// logger for what the program would print.
+func ForkSelf(t *testing.T) *log.Logger {
+	t.Helper()
+	for name, value := range environment {
+		t.Setenv(name, value)
+	}
+	t.Cleanup(func() { requireNoOrphans(t) })
+	return log.New(t.Output(), "", 0)
+}
+
+// Line is a line of output that says who speaks.
+type Line struct{ Role, PID, Text string }
+
+var spoken = regexp.MustCompile(`^\[(\w+) (\d+)\] (.*)$`)
+
+// Spoken takes the lines that say who speaks out of a program's output; silent
+// are the others.
+func Spoken(out string) (lines []Line, silent []string) {
+	for line := range strings.Lines(out) {
+		line = strings.TrimSuffix(line, "\n")
+		if parts := spoken.FindStringSubmatch(line); parts != nil {
+			lines = append(lines, Line{parts[1], parts[2], parts[3]})
+		} else {
+			silent = append(silent, line)
+		}
+	}
+	return lines, silent
+}
+
+// RequireInterruptible starts a program that would run on for long, sends Ctrl-C's
+// signal to it alone after its first lines, and requires the end that belongs to it.
+func RequireInterruptible(t *testing.T, name string, lines int, words ...string) {
+	t.Helper()
+	var stderr bytes.Buffer
+	cmd := Command(t, words...)
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	out := bufio.NewScanner(stdout)
+	for range lines {
+		require.True(t, out.Scan(), "too few lines")
+	}
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	for out.Scan() {
+	}
+	cmd.Wait()
+	require.Equal(t, 130, cmd.ProcessState.ExitCode())
+	require.Equal(t, name+": interrupted\n", stderr.String())
+}
+
+// NeedNode skips the test where there is no Node, or fails it if REQUIRE_NODE
+// is set.
+func NeedNode(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("node"); err == nil {
+		return
+	}
+	if os.Getenv("REQUIRE_NODE") != "" {
+		t.Fatal("REQUIRE_NODE is set, and there is no node")
+	}
+	t.Skip("no node here: this test needs the real thing")
+}
