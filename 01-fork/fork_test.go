@@ -1,0 +1,339 @@
+package main
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"playing-with-processes/internal/ipc"
+	"playing-with-processes/internal/programtest"
+)
+
+func TestMain(m *testing.M) { programtest.Main(m, main) }
+
+const name = "01-fork"
+
+// forever is a job that outlasts any test: whoever is still at it was left behind.
+const forever = "1000000000"
+
+// The shares of any number of workers make up the whole, whatever the last block.
+func TestShares(t *testing.T) {
+	for below, primes := range map[int]int{1: 0, 2: 0, 3: 1, 10_000: 1229, 10_008: 1230, 100_000: 9592} {
+		for n := 1; n <= 12; n++ {
+			sum := 0
+			for _, part := range shares(n, below) {
+				count, err := part.count(t.Context())
+				require.NoError(t, err)
+				sum += count
+			}
+			require.Equal(t, primes, sum, "below %d in %d shares", below, n)
+		}
+	}
+}
+
+// steps are what the processes say of a job in three shares, by speaker, with
+// shares in the place of pids.
+func steps(t *testing.T, out string) map[string][]string {
+	t.Helper()
+	lines, _ := programtest.Spoken(out)
+	forked := regexp.MustCompile(`^forked (\d+) for (share \d+) of \d+$`)
+	var names []string
+	for _, line := range lines {
+		if parts := forked.FindStringSubmatch(line.Text); parts != nil {
+			names = append(names, parts[1], "("+parts[2]+")")
+		}
+	}
+	pids, said := strings.NewReplacer(names...), map[string][]string{}
+	for _, line := range lines {
+		who := line.Role
+		if who == "worker" {
+			who = pids.Replace(line.PID)
+		}
+		said[who] = append(said[who], pids.Replace(line.Text))
+	}
+	said["primary"] = said["primary"][:4] // what follows is its own report
+	return said
+}
+
+// Node's own primary and worker are the reference: whichever end is in Go, the
+// same steps lead to the same number of primes.
+func TestSeatings(t *testing.T) {
+	want := map[string][]string{
+		"primary": {
+			"the job: count the primes below 100000; shares: 3",
+			"forked (share 1) for share 1 of 3",
+			"forked (share 2) for share 2 of 3",
+			"forked (share 3) for share 3 of 3",
+		},
+		"(share 1)": {"counting share 1 of 3"},
+		"(share 2)": {"counting share 2 of 3"},
+		"(share 3)": {"counting share 3 of 3"},
+	}
+	job := []string{"-n", "3", "-below", "100000"}
+	self, alone := programtest.Self(t), func(*testing.T) {}
+	tests := []struct {
+		name    string
+		needs   func(*testing.T)
+		command []string
+		primes  string // how many, in each of the ways
+	}{
+		{"Go primary, Go workers", alone, append([]string{self}, job...), `(?s)\n1 goroutine +9592 .*\n3 goroutines +9592 .*\n3 processes +9592 `},
+		{"Go primary, Node workers", programtest.NeedNode, append([]string{self, "-worker", "node node/worker.js"}, job...), `\n3 processes +9592 `},
+		{"Node primary, Go workers", programtest.NeedNode, []string{"node", "node/primary.js", self, "3", "100000"}, `9592 primes by 3 processes`},
+		{"Node primary, Node workers", programtest.NeedNode, []string{"node", "node/primary.js", "", "3", "100000"}, `(?s)9592 primes by 3 processes.*9592 primes by this one alone`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			test.needs(t)
+			got := programtest.Run(t, test.command...)
+			require.Equal(t, 0, got.Code, got.Stderr)
+			require.Empty(t, got.Stderr)
+			require.Regexp(t, test.primes, got.Stdout)
+			require.Empty(t, cmp.Diff(want, steps(t, got.Stdout)))
+			for line := range strings.Lines(got.Stdout) {
+				require.LessOrEqual(t, len(line), 81, "wider than a terminal: %s", line)
+			}
+		})
+	}
+}
+
+// Without -n there is a worker for each CPU that Go may use, and -n overrides it.
+func TestNumberOfWorkers(t *testing.T) {
+	for _, test := range []struct {
+		gomaxprocs string
+		args       []string
+		want       string
+	}{
+		{"3", nil, "shares: 3\n"},
+		{"1", nil, "shares: 1\n"},
+		{"1", []string{"-n", "5"}, "shares: 5\n"},
+	} {
+		cmd := programtest.Command(t, append([]string{programtest.Self(t), "-below", "100"}, test.args...)...)
+		cmd.Env = append(cmd.Env, "GOMAXPROCS="+test.gomaxprocs)
+		got := programtest.Finish(t, cmd)
+		require.Equal(t, 0, got.Code, got.Stderr)
+		require.Contains(t, got.Stdout, test.want)
+	}
+	t.Run("by affinity", func(t *testing.T) {
+		if _, err := exec.LookPath("taskset"); err != nil {
+			t.Skip("no taskset here")
+		}
+		got := programtest.Run(t, "taskset", "-c", "0", programtest.Self(t), "-below", "100")
+		require.Contains(t, got.Stdout, "shares: 1\n")
+		require.Contains(t, got.Stdout, "Only one CPU is allowed here")
+	})
+}
+
+// What the table shows of a worker is the worker's own: another process each, with
+// time and memory that the kernel has counted.
+func TestWorkers(t *testing.T) {
+	say = programtest.ForkSelf(t)
+	done, workers, err := inProcesses(t.Context(), shares(3, 300_000), func() *exec.Cmd { return ipc.Self("worker") })
+	require.NoError(t, err)
+	require.Equal(t, 25997, done.primes)
+	pids, cpu := map[int]bool{os.Getpid(): true}, time.Duration(0)
+	for _, w := range workers {
+		pids[w.Pid()] = true
+		cpu += w.cpu
+		require.Positive(t, w.cpu)
+		require.Positive(t, w.result.Wall)
+		require.Less(t, w.result.Wall, done.wall.Seconds())
+		require.Greater(t, w.memory, int64(1<<20))
+	}
+	require.Len(t, pids, 4)
+	require.Equal(t, cpu, done.cpu)
+
+	perGoroutine := goroutineMemory()
+	require.Greater(t, perGoroutine, int64(2<<10), "less than the smallest stack")
+	require.Less(t, perGoroutine, int64(16<<10))
+}
+
+// Whatever was measured, the words fit the figures: one CPU, busy CPUs and slow
+// starts are not told as if the work could not be shared.
+func TestVerdict(t *testing.T) {
+	made := func(name string, n int, wall, cpu time.Duration) way {
+		return way{name: name, workers: n, wall: wall * time.Millisecond, cpu: cpu * time.Millisecond}
+	}
+	tests := []struct {
+		name                         string
+		n, allowed                   int
+		alone, goroutines, processes way
+		want                         string
+	}{
+		{"two idle CPUs", 2, 2,
+			made("1 goroutine", 1, 1000, 1000), made("2 goroutines", 2, 500, 1000), made("2 processes", 2, 520, 1010),
+			"2 goroutines were 2.00 times as fast as 1 goroutine, 2 processes 1.92 times.\n"},
+		{"busy CPUs", 2, 2,
+			made("1 goroutine", 1, 1000, 1000), made("2 goroutines", 2, 900, 1000), made("2 processes", 2, 920, 1010),
+			"2 goroutines were 1.11 times as fast as 1 goroutine, 2 processes 1.09 times.\n" +
+				"2 goroutines had 1.11 of 2 CPUs: other programs, or a limit, took the rest.\n" +
+				"2 processes had 1.10 of 2 CPUs: other programs, or a limit, took the rest.\n"},
+		{"busy from the start", 2, 2,
+			made("1 goroutine", 1, 2000, 1000), made("2 goroutines", 2, 500, 1000), made("2 processes", 2, 500, 1000),
+			"2 goroutines were 4.00 times as fast as 1 goroutine, 2 processes 4.00 times.\n" +
+				"1 goroutine had 0.50 of 1 CPU: other programs, or a limit, took the rest.\n"},
+		{"one CPU, two workers", 2, 1,
+			made("1 goroutine", 1, 1000, 1000), made("2 goroutines", 2, 1000, 1000), made("2 processes", 2, 1040, 1010),
+			"2 goroutines were 1.00 times as fast as 1 goroutine, 2 processes 0.96 times.\n" +
+				"Only one CPU is allowed here: more workers take turns on it.\n"},
+		{"one CPU, one worker", 1, 1,
+			made("1 goroutine", 1, 1000, 1000), made("1 goroutine", 1, 1000, 1000), made("1 process", 1, 1010, 1000),
+			"Only one CPU is allowed here: more workers take turns on it.\n"},
+		{"one worker of two", 1, 2,
+			made("1 goroutine", 1, 1000, 1000), made("1 goroutine", 1, 1000, 1000), made("1 process", 1, 1010, 1000),
+			"There are 2 CPUs, and one worker uses one of them.\n"},
+		{"more workers than CPUs", 8, 2,
+			made("1 goroutine", 1, 1000, 1000), made("8 goroutines", 8, 500, 1000), made("8 processes", 8, 520, 1010),
+			"8 goroutines were 2.00 times as fast as 1 goroutine, 8 processes 1.92 times.\n" +
+				"Only 2 CPUs are allowed here: more workers take turns on them.\n"},
+		{"two halves of a core", 2, 2,
+			made("1 goroutine", 1, 1000, 1000), made("2 goroutines", 2, 700, 1400), made("2 processes", 2, 720, 1440),
+			"2 goroutines were 1.43 times as fast as 1 goroutine, 2 processes 1.39 times.\n" +
+				"2 goroutines took 1.40 times the CPU time of 1 goroutine: a start costs some,\n" +
+				"and CPUs that are two halves of one core slow each other down.\n" +
+				"2 processes took 1.44 times the CPU time of 1 goroutine: a start costs some,\n" +
+				"and CPUs that are two halves of one core slow each other down.\n"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			require.Equal(t, test.want, verdict(test.n, test.allowed, test.alone, test.goroutines, test.processes))
+		})
+	}
+}
+
+// On two CPUs with nothing else to do the work can be shared. Somebody else may
+// be at work for a while, hence several tries.
+func TestSoakSpeedUp(t *testing.T) {
+	if os.Getenv("SOAK") == "" {
+		t.Skip("needs idle CPUs: make soak")
+	}
+	say = programtest.ForkSelf(t)
+	const enough, below = 1.6, 5_000_000
+	var goroutines, processes float64
+	for range 10 {
+		alone, err := inGoroutines(t.Context(), shares(1, below))
+		require.NoError(t, err)
+		together, err := inGoroutines(t.Context(), shares(2, below))
+		require.NoError(t, err)
+		forked, _, err := inProcesses(t.Context(), shares(2, below), func() *exec.Cmd { return ipc.Self("worker") })
+		require.NoError(t, err)
+		goroutines, processes = alone.over(together), alone.over(forked)
+		t.Logf("2 goroutines %.2f, 2 processes %.2f times as fast", goroutines, processes)
+		if goroutines > enough && processes > enough {
+			return
+		}
+	}
+	t.Fatalf("2 goroutines %.2f, 2 processes %.2f times as fast", goroutines, processes)
+}
+
+// script is an executable shell script, for -worker.
+func script(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "worker.sh")
+	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+text), 0o755))
+	return path
+}
+
+// Bad input, and workers that fail: one clear line, an exit code that says whose
+// fault it is, and nothing left running.
+func TestComplaints(t *testing.T) {
+	tests := []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"-x"}, 2, "flag provided but not defined: -x"},
+		{[]string{"-n"}, 2, "flag needs an argument: -n"},
+		{[]string{"-n", "x"}, 2, `invalid value "x" for flag -n`},
+		{[]string{"-n", "0"}, 2, "-n 0: there can be 1 to 512 workers"},
+		{[]string{"-n", "-1"}, 2, "-n -1: there can be 1 to 512 workers"},
+		{[]string{"-n", "100000"}, 2, "-n 100000: there can be 1 to 512 workers"},
+		{[]string{"-below", "0"}, 2, "-below 0: the number must be 1 to 1000000000"},
+		{[]string{"boss"}, 2, `unexpected arguments ["boss"]`},
+		{[]string{"-n", "2", "worker"}, 2, `unexpected arguments ["worker"]`},
+		{[]string{"worker"}, 1, "worker: not forked: NODE_CHANNEL_FD is not set"},
+		{[]string{"-worker", "no-such-program"}, 1, "executable file not found"},
+		{[]string{"-worker", t.TempDir()}, 1, "permission denied"},
+		{[]string{"-worker", "true"}, 1, "ended with code 0 and no result"},
+		{[]string{"-worker", script(t, `kill -9 $$`)}, 1, "ended with signal killed and no result"},
+		{[]string{"-worker", script(t, `echo first >&2; echo second >&2; exit 7`)}, 1, "ended with code 7 and no result: first"},
+		{[]string{"-worker", script(t, `echo nonsense >&3; read x <&3`)}, 1, "message: jsontext: invalid character"},
+		{[]string{"-worker", script(t, `echo '{"primes":1,"wall":1}' >&3; while read x; do :; done <&3`)}, 1, "the counts differ: 25 by 1 goroutine"},
+		{[]string{"-worker", script(t, `echo '{"primes":1,"wall":1}' >&3; while read x; do :; done <&3; echo late >&2; exit 7`)}, 1, "ended with code 7: late"},
+	}
+	for _, test := range tests {
+		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
+			words := append([]string{programtest.Self(t)}, test.args...)
+			if test.code == 1 && test.args[0] != "worker" {
+				words = append(words, "-below", "100")
+			}
+			programtest.RequireComplaint(t, programtest.Run(t, words...), test.code, name, test.want)
+		})
+	}
+}
+
+// Where no more may be forked, those that are at work are ended first.
+func TestForkFails(t *testing.T) {
+	job := []string{programtest.Self(t), "-n", "100", "-below", forever}
+	t.Run("too many open files", func(t *testing.T) {
+		got := programtest.Run(t, append([]string{"sh", "-c", `ulimit -n 30; exec "$0" "$@"`}, job...)...)
+		require.Contains(t, got.Stdout, "for share 2 of 100", "not even two were forked")
+		programtest.RequireComplaint(t, got, 1, name, "too many open files")
+	})
+	t.Run("too many processes", func(t *testing.T) {
+		// The limit counts all processes and threads of a user. Root has none.
+		dir := t.TempDir()
+		for _, d := range []string{dir, filepath.Dir(dir)} {
+			require.NoError(t, os.Chmod(d, 0o755))
+		}
+		job[0] = filepath.Join(dir, name)
+		program, err := os.ReadFile(programtest.Self(t))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(job[0], program, 0o755))
+		cmd := programtest.Command(t, append([]string{"bash", "-c", `ulimit -u 40; exec "$0" "$@"`}, job...)...)
+		if os.Getuid() != 0 {
+			t.Skip("needs root, to be a user with no other processes")
+		}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 54321, Gid: 54321}}
+		cmd.Dir = "/"
+		got := programtest.Finish(t, cmd)
+		require.Contains(t, got.Stdout, "for share 2 of 100", "not even two were forked")
+		programtest.RequireComplaint(t, got, 1, name, "temporarily unavailable")
+	})
+}
+
+func TestHelp(t *testing.T) {
+	require.Equal(t, programtest.Result{Stdout: usage}, programtest.Run(t, programtest.Self(t), "-h"))
+}
+
+// Ctrl-C ends the workers, though the signal reached only the primary.
+func TestInterrupt(t *testing.T) {
+	programtest.RequireInterruptible(t, name, 3, programtest.Self(t), "-n", "2", "-below", forever)
+	programtest.RequireInterruptible(t, name, 3, programtest.Self(t), "-n", "2", "-worker", "sleep 1000")
+}
+
+// The workers of a primary that is killed hear of it at once, busy as they are.
+func TestPrimaryKilled(t *testing.T) {
+	cmd := programtest.Command(t, programtest.Self(t), "-n", "2", "-below", forever)
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	out, counting := bufio.NewScanner(stdout), 0
+	for counting < 2 && out.Scan() {
+		if strings.Contains(out.Text(), "counting") {
+			counting++
+		}
+	}
+	require.Equal(t, 2, counting)
+	require.NoError(t, cmd.Process.Kill())
+	cmd.Wait()
+}

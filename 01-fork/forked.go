@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"playing-with-processes/internal/ipc"
+)
+
+// forked is a worker, as the primary sees it.
+type forked struct {
+	*ipc.Child
+	cmd    *exec.Cmd
+	part   share
+	result result
+	memory int64         // bytes, while all the workers were there
+	cpu    time.Duration // known after its end
+	stderr firstBytes
+}
+
+// fork starts a worker and sends it its part. Until it has ended, the end of
+// ctx kills it.
+func fork(ctx context.Context, cmd *exec.Cmd, part share) (*forked, error) {
+	f := &forked{cmd: cmd, part: part}
+	// All that a dying worker says would bury the one line that matters.
+	cmd.Stderr = &f.stderr
+	child, err := ipc.Fork(cmd)
+	if err != nil {
+		return nil, err
+	}
+	f.Child = child
+	say.Printf("forked %d for share %d of %d", f.Pid(), part.Number+1, part.Of)
+	context.AfterFunc(ctx, func() { f.Kill(syscall.SIGKILL) })
+	if err := f.Send(ctx, part); err != nil {
+		return nil, f.fail(err)
+	}
+	return f, nil
+}
+
+// collect waits for the result.
+func (f *forked) collect() (err error) {
+	if f.result, err = receive[result](f.Channel); err != nil {
+		return f.fail(err)
+	}
+	return nil
+}
+
+// end lets the worker go, and learns from the kernel what it has used.
+func (f *forked) end() error {
+	f.Disconnect()
+	exit, err := f.Wait()
+	if err != nil {
+		return err
+	}
+	if exit != (ipc.Exit{}) {
+		return fmt.Errorf("worker %d ended with %v: %s", f.Pid(), exit, f.stderr.firstLine())
+	}
+	f.cpu = f.cmd.ProcessState.UserTime() + f.cmd.ProcessState.SystemTime()
+	os.Stderr.Write(f.stderr.bytes)
+	return nil
+}
+
+// fail ends a worker that has no result, and says why it has none.
+func (f *forked) fail(why error) error {
+	f.Disconnect()
+	// Its own reason to end says more than our signal would.
+	defer time.AfterFunc(time.Second, func() { f.Kill(syscall.SIGKILL) }).Stop()
+	exit, err := f.Wait()
+	switch {
+	case err != nil:
+		return err
+	case !errors.Is(why, ipc.ErrClosed):
+		return fmt.Errorf("worker %d: %w", f.Pid(), why)
+	}
+	return fmt.Errorf("worker %d ended with %v and no result: %s", f.Pid(), exit, f.stderr.firstLine())
+}
+
+// firstBytes keeps the beginning of what is written to it.
+type firstBytes struct{ bytes []byte }
+
+func (b *firstBytes) Write(p []byte) (int, error) {
+	const kept = 64 << 10
+	b.bytes = append(b.bytes, p[:min(len(p), kept-len(b.bytes))]...)
+	return len(p), nil
+}
+
+func (b *firstBytes) firstLine() string {
+	line, _, _ := bytes.Cut(bytes.TrimSpace(b.bytes), []byte("\n"))
+	if len(line) == 0 {
+		return "it said nothing"
+	}
+	return string(line)
+}

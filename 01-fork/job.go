@@ -1,0 +1,55 @@
+package main
+
+import "context"
+
+// block is how many numbers in a row belong to one worker. Larger numbers cost
+// more: short blocks in turn make the shares equal.
+const block = 10_000
+
+// share is one worker's part of the job, which is to count the primes below
+// Below: of all blocks every Of-th, from block Number on.
+type share struct {
+	Number int `json:"number"` // from 0
+	Of     int `json:"of"`
+	Below  int `json:"below"`
+}
+
+// shares cuts the job into n equal parts.
+func shares(n, below int) []share {
+	parts := make([]share, n)
+	for i := range parts {
+		parts[i] = share{Number: i, Of: n, Below: below}
+	}
+	return parts
+}
+
+// count does the work. It gives up when ctx ends.
+func (s share) count(ctx context.Context) (primes int, err error) {
+	for from := s.Number * block; from < s.Below; from += s.Of * block {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		for n := from; n < min(from+block, s.Below); n++ {
+			if isPrime(n) {
+				primes++
+			}
+		}
+	}
+	return primes, nil
+}
+
+// isPrime is slow on purpose: nothing but the processor is busy.
+func isPrime(n int) bool {
+	if n < 4 {
+		return n > 1
+	}
+	if n%2 == 0 {
+		return false
+	}
+	for d := 3; d*d <= n; d += 2 {
+		if n%d == 0 {
+			return false
+		}
+	}
+	return true
+}
