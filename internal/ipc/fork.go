@@ -41,6 +41,15 @@ func (e Exit) String() string {
 	return fmt.Sprintf("code %d", e.Code)
 }
 
+// ExitOf is the Exit in the state of a process that has ended.
+func ExitOf(state *os.ProcessState) Exit {
+	exit := Exit{Code: state.ExitCode()}
+	if status := state.Sys().(syscall.WaitStatus); status.Signaled() {
+		exit.Signal = status.Signal()
+	}
+	return exit
+}
+
 // Self returns the command that starts this program again with other
 // arguments, on the same standard streams: Node's fork('./sub.js') is
 // Fork(Self("sub")). Nothing is copied as by fork(2), which Go cannot do.
@@ -112,12 +121,8 @@ func (c *Child) reap() (Exit, error) {
 		return Exit{}, fmt.Errorf("wait: %w", err)
 	}
 	c.step("exit", "pid %d: %v", state.Pid(), state)
-	exit := Exit{Code: state.ExitCode()}
-	if status := state.Sys().(syscall.WaitStatus); status.Signaled() {
-		exit.Signal = status.Signal()
-	}
 	if failed := new(exec.ExitError); errors.As(err, &failed) {
 		err = nil // a bad end is what Exit is for
 	}
-	return exit, err
+	return ExitOf(state), err
 }

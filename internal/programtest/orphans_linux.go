@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
@@ -19,16 +20,22 @@ func adoptOrphans() {
 	}
 }
 
-// requireNoOrphans fails the test if a process that it started runs on. One that
-// has been killed may take a moment to end.
+// requireNoOrphans fails the test if a process that it started runs on, and ends
+// that. One that has been killed already may take a moment.
 func requireNoOrphans(t *testing.T) {
 	t.Helper()
-	require.Eventually(t, func() bool {
+	none := func() bool {
 		for _, pid := range children(t) {
 			unix.Wait4(pid, nil, unix.WNOHANG, nil)
 		}
 		return len(children(t)) == 0
-	}, patience, time.Millisecond, "processes are left")
+	}
+	if t.Failed() || !assert.Eventually(t, none, patience, time.Millisecond, "processes are left") {
+		for _, pid := range children(t) {
+			unix.Kill(pid, unix.SIGKILL)
+			unix.Wait4(pid, nil, 0, nil)
+		}
+	}
 }
 
 // children are the processes whose parent is this one, zombies too.

@@ -8,8 +8,10 @@ import (
 	"log"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,6 +34,7 @@ var environment = map[string]string{playMain: "1", "GORACE": "atexit_sleep_ms=0"
 func Main(m *testing.M, main func()) {
 	if os.Getenv(playMain) != "" {
 		main()
+		os.Exit(0)
 	}
 	adoptOrphans()
 	os.Exit(m.Run())
@@ -75,12 +78,44 @@ func Run(t *testing.T, words ...string) Result {
 // Finish runs cmd to its end, which must be an exit.
 func Finish(t *testing.T, cmd *exec.Cmd) Result {
 	t.Helper()
+	return Start(t, cmd)()
+}
+
+// Start starts cmd; the function that it returns waits for its end, which must be
+// an exit.
+func Start(t *testing.T, cmd *exec.Cmd) (finish func() Result) {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	require.NoError(t, cmd.Start())
-	cmd.Wait()
-	require.True(t, cmd.ProcessState.Exited(), "ended by %v; so far: %s%s", cmd.ProcessState, &stdout, &stderr)
-	return Result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	return func() Result {
+		t.Helper()
+		cmd.Wait()
+		require.True(t, cmd.ProcessState.Exited(), "ended by %v; so far: %s%s", cmd.ProcessState, &stdout, &stderr)
+		return Result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	}
+}
+
+// RunLimited runs this program as a user who has no other processes, with the
+// limit that a shell's ulimit sets: "-u 40" is 40 processes and threads. Only root
+// can be another user; for everybody else the test is skipped.
+func RunLimited(t *testing.T, limit string, args ...string) Result {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root, to be a user without other processes")
+	}
+	program, err := os.ReadFile(Self(t))
+	require.NoError(t, err)
+	dir := t.TempDir()
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		require.NoError(t, os.Chmod(d, 0o755))
+	}
+	copied := filepath.Join(dir, filepath.Base(Self(t)))
+	require.NoError(t, os.WriteFile(copied, program, 0o755))
+	cmd := Command(t, append([]string{"bash", "-c", "ulimit " + limit + ` && exec "$0" "$@"`, copied}, args...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 54321, Gid: 54321}}
+	cmd.Dir = "/"
+	return Finish(t, cmd)
 }
 
 // RequireComplaint requires that the program failed with this exit code and one

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"playing-with-processes/internal/programtest"
+)
+
+// A sameCase is put to Node's four methods and to ours.
+type sameCase struct {
+	name    string
+	script  string         // for a shell: exec's own, or /bin/sh -c
+	words   []string       // or a program and its arguments; for exec, a line
+	options map[string]any // Node's
+	only    string         // the methods that have the case; all, if empty
+	has     string         // must be in the record, so that it is the case that is meant
+}
+
+func sameCases(t *testing.T) []sameCase {
+	dir := t.TempDir()
+	file := func(name, text string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), mode))
+		return path
+	}
+	type options = map[string]any
+	const mebibyte = `head -c 1048576 /dev/zero | tr '\0' x`
+	const obey = `sleep 60 >/dev/null 2>&1 & trap "kill $! 2>/dev/null; exit %d" TERM; echo out; wait`
+	return []sameCase{
+		{name: "nothing", script: `true`, has: `"code":0`},
+		{name: "output and errors", script: `echo out; echo err >&2`},
+		{name: "exit 3", script: `echo out; exit 3`, has: `"code":3`},
+		{name: "exit 255", script: `exit 255`, has: `"code":255`},
+		{name: "killed", script: `kill -9 $$`, has: `"signal":"SIGKILL","killed":false`},
+		{name: "killed by another signal", script: `echo out; kill -USR1 $$`, has: `"signal":"SIGUSR1"`},
+		{name: "closes its output and goes on", script: `exec >&- 2>&-; sleep 0.1; exit 4`, has: `"code":4`},
+		{name: "others hold its output for a while", script: `(sleep 0.2; echo late) & echo early; exit 5`, has: `"code":5`},
+		{name: "the variable", script: `echo ${NODE_CHANNEL_FD-none}`, has: `"code":0`},
+		{name: "messages", script: `echo 42 >&3; echo '{"a":[1,"中文"]}' >&3; echo '"last words"' >&3; exit 6`, only: "fork", has: `42,{"a":[1,"中文"]},"last words"`},
+		{name: "no channel", script: `echo 42 >&3`, only: "spawn exec execFile", has: `"code":2`},
+
+		{name: "missing, in PATH", words: []string{"no-such-program", "x"}},
+		{name: "missing, by path", words: []string{"/no/such/program", "x"}},
+		{name: "not executable", words: []string{file("data", "echo out", 0o644), "x"}},
+		{name: "a directory", words: []string{dir, "x"}},
+		{name: "through a file", words: []string{"/etc/passwd/program", "x"}},
+		{name: "script without #!", words: []string{file("plain", "echo out $# $1; exit 7", 0o755), "x"}, has: `"code":7`},
+		{name: "script with a missing interpreter", words: []string{file("lost", "#!/no/such/shell\n", 0o755), "x"}},
+		{name: "arguments as they are", words: []string{"/bin/echo", `$HOME`, `a  b`, `;`, `*`, `"`, `'`, `\`, `中文`}, only: "spawn execFile fork", has: `"code":0`},
+		{name: "a shell's line", words: []string{`echo $((6*7)) "a  b" | cat; false`}, only: "exec", has: `"stdout":"42 a  b\n"`},
+		{name: "a shell's syntax error", words: []string{`echo 'x`}, only: "exec", has: `"code":2`},
+
+		{name: "another directory", script: `pwd`, options: options{"cwd": "/usr"}, has: `"code":0`},
+		{name: "missing directory", script: `true`, options: options{"cwd": "/no/such/directory"}, has: `"error":"ENOENT"`},
+		{name: "a directory that is a file", script: `true`, options: options{"cwd": "/etc/passwd"}, has: `"error":"ENOTDIR"`},
+
+		{name: "timeout", script: `echo out; exec sleep 60`, options: options{"timeout": 500}, has: `"signal":"SIGTERM","killed":true`},
+		{name: "timeout, a grandchild holds the output", script: `echo out; sleep 3 & wait`, options: options{"timeout": 500}, has: `"signal":"SIGTERM","killed":true`},
+		{name: "timeout, SIGINT", script: `exec sleep 60`, options: options{"timeout": 300, "killSignal": "SIGINT"}, has: `"signal":"SIGINT","killed":true`},
+		{name: "timeout, SIGKILL", script: `trap '' TERM; exec sleep 60`, options: options{"timeout": 300, "killSignal": "SIGKILL"}, has: `"signal":"SIGKILL","killed":true`},
+		{name: "timeout, and it ends well", script: fmt.Sprintf(obey, 0), options: options{"timeout": 1000}, has: `"code":0`},
+		{name: "timeout, and it ends badly", script: fmt.Sprintf(obey, 5), options: options{"timeout": 1000}, has: `"code":5,"signal":null,"killed":true`},
+		{name: "timeout of one that waits for input", script: `cat`, options: options{"timeout": 300}, only: "spawn exec execFile", has: `"signal":"SIGTERM","killed":true`},
+		{name: "a timeout that is not reached", script: `exit 3`, options: options{"timeout": 60_000}, has: `"code":3,"signal":null,"killed":false`},
+		{name: "cancelled", script: `echo out; exec sleep 60`, options: options{"abort": 500}, has: `"error":"ABORT_ERR"`},
+
+		{name: "1 MiB", script: mebibyte, only: "spawn exec execFile", has: `xxx`},
+		{name: "1 MiB and a byte", script: mebibyte + `; echo`, only: "exec execFile", has: `"error":"ERR_CHILD_PROCESS_STDIO_MAXBUFFER"`},
+		{name: "1 MiB and a byte, errors", script: `(` + mebibyte + `; echo) >&2`, only: "exec execFile", has: `"error":"ERR_CHILD_PROCESS_STDIO_MAXBUFFER"`},
+		{name: "maxBuffer reached", script: `printf 12345; printf abcde >&2`, options: options{"maxBuffer": 5}, only: "exec execFile", has: `"code":0`},
+		{name: "maxBuffer passed", script: `printf 123456; exec sleep 60`, options: options{"maxBuffer": 5}, only: "exec execFile", has: `"stdout":"12345","stderr":"","error":"ERR_CHILD_PROCESS_STDIO_MAXBUFFER"`},
+		{name: "maxBuffer within a character", script: `printf 123é6`, options: options{"maxBuffer": 4}, only: "exec execFile", has: `"stdout":"123�"`},
+	}
+}
+
+// Node's four methods are the reference: ours make the same record of every case.
+// What may differ is when: a grandchild that holds the streams after a timeout,
+// as one does here, keeps Node's spawn and fork waiting, and is ended by ours.
+func TestSameAsNode(t *testing.T) {
+	programtest.NeedNode(t)
+	cases := sameCases(t)
+	require.GreaterOrEqual(t, len(cases), 20)
+	for _, test := range cases {
+		t.Run(test.name, func(t *testing.T) {
+			// All of a case run at the same time.
+			finish := map[string][2]func() programtest.Result{}
+			for _, m := range methods {
+				if test.only == "" || slices.Contains(strings.Fields(test.only), m.name) {
+					finish[m.name] = [2]func() programtest.Result{
+						programtest.Start(t, test.forNode(t, m.name)),
+						programtest.Start(t, test.forGo(t, m.name)),
+					}
+				}
+			}
+			require.NotEmpty(t, finish)
+			for method, both := range finish {
+				fromNode, fromGo := both[0](), both[1]()
+				require.Equal(t, 0, fromNode.Code, fromNode.Stderr)
+				require.Contains(t, fromGo.Stdout, test.has, method)
+				if diff := cmp.Diff(decoded(t, fromNode), decoded(t, fromGo)); diff != "" {
+					t.Errorf("%s: Node -, Go +\n%s", method, diff)
+				}
+			}
+		})
+	}
+}
+
+// command is what follows a method's name.
+func (c sameCase) command(method string) []string {
+	switch {
+	case c.words != nil && method == "exec":
+		return []string{strings.Join(c.words, " ")}
+	case c.words != nil:
+		return c.words
+	case method == "exec":
+		return []string{c.script}
+	}
+	return []string{"/bin/sh", "-c", c.script}
+}
+
+func (c sameCase) forNode(t *testing.T, method string) *exec.Cmd {
+	t.Helper()
+	options, err := json.Marshal(c.options)
+	require.NoError(t, err)
+	cmd := programtest.Command(t, append([]string{"node", "node/" + strings.ToLower(method) + ".js"}, c.command(method)...)...)
+	if c.options != nil {
+		cmd.Env = append(cmd.Env, "OPTIONS="+string(options))
+	}
+	return cmd
+}
+
+func (c sameCase) forGo(t *testing.T, method string) *exec.Cmd {
+	t.Helper()
+	words := []string{programtest.Self(t)}
+	for option, value := range c.options {
+		if option == "timeout" || option == "abort" {
+			value = fmt.Sprint(value, "ms")
+		}
+		words = append(words, fmt.Sprintf("-%s=%v", option, value))
+	}
+	return programtest.Command(t, slices.Concat(words, []string{method}, c.command(method))...)
+}
+
+// decoded is what a program left, with its last line, the record, as a value.
+func decoded(t *testing.T, r programtest.Result) map[string]any {
+	t.Helper()
+	inherited, last := "", strings.TrimSuffix(r.Stdout, "\n")
+	if i := strings.LastIndexByte(last, '\n'); i >= 0 {
+		inherited, last = last[:i], last[i+1:]
+	}
+	var record any
+	require.NoError(t, json.Unmarshal([]byte(last), &record), last)
+	return map[string]any{"record": record, "stdout": inherited, "stderr": r.Stderr, "code": r.Code}
+}

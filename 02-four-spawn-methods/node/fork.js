@@ -1,0 +1,29 @@
+// The notes' fork. Repaired: the path does not depend on the current directory; the
+// messages are read, and a failure to start is heard.
+//
+// node fork.js [PROGRAM ARGUMENTS...]    without them it runs index.js
+// OPTIONS='{"timeout":100}' node fork.js …    with Node's options; abort is a time, in ms
+const { fork } = require('node:child_process')
+const path = require('node:path')
+
+const [execPath = process.execPath, modulePath = path.join(__dirname, 'index.js'), ...args] = process.argv.slice(2)
+const { abort, ...options } = JSON.parse(process.env.OPTIONS ?? '{}')
+if (abort) options.signal = AbortSignal.timeout(abort)
+
+const messages = []
+let error = ''
+try {
+  const child = fork(modulePath, args, { execPath, execArgv: [], ...options })
+  child.on('message', (message) => { messages.push(message) })
+  child.on('error', (err) => { error = err.code })
+  // Not 'exit': messages may still be on their way then.
+  child.on('close', (code, signal) => tell(code, signal, child.killed))
+} catch (err) { // some failures to start are thrown, such as ENOTDIR
+  error = err.code
+  tell()
+}
+
+function tell (code, signal, killed) {
+  const end = error ? { code: null, signal: null, killed: false } : { code, signal, killed }
+  console.log(JSON.stringify({ messages, error, ...end }))
+}
