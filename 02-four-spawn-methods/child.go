@@ -71,7 +71,7 @@ func child(args []string) error {
 	case "linger": // until somebody ends it
 		time.Sleep(time.Minute)
 	case "bear": // a child of its own, that holds the output open
-		grandchild := exec.Command("sleep", "60")
+		grandchild := exec.Command("sleep", "10")
 		grandchild.Stdout, grandchild.Stderr = os.Stdout, os.Stderr
 		if err := grandchild.Start(); err != nil {
 			return err

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -84,19 +83,9 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	limited := ctx
-	if *timeout > 0 {
-		var cancel context.CancelFunc
-		limited, cancel = context.WithTimeout(limited, *timeout)
-		defer cancel()
-	}
-	if *abort > 0 {
-		var cancel context.CancelFunc
-		limited, cancel = context.WithCancel(limited)
-		defer cancel()
-		defer time.AfterFunc(*abort, cancel).Stop()
-	}
-	o := m.try(limited, opts, flags.Arg(1), flags.Args()[2:]...)
+	limit, cancel := limited(ctx, *timeout, *abort)
+	defer cancel()
+	o := m.try(limit, opts, flags.Arg(1), flags.Args()[2:]...)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

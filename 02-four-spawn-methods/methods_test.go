@@ -25,7 +25,7 @@ const name = "02-four-spawn-methods"
 
 func TestMain(m *testing.M) {
 	programtest.Main(m, func() {
-		deadline *= 5 // time for the children to say their first word on a busy machine
+		bearing *= 5 // two programs have to start within it, on a busy machine
 		main()
 	})
 }

@@ -22,7 +22,7 @@ type Process struct {
 // Spawn starts a program and hands over its streams: cp.spawn(file, args).
 // Nothing is collected: a program whose output nobody reads stops when the pipe
 // is full. Read both streams to the end, and then call Wait. An error means that
-// nothing was started, and is an *fs.PathError, as for every method here.
+// nothing was started: fs.ErrNotExist, fs.ErrPermission, or another errno.
 //
 // The end of ctx signals the program and its descendants.
 func Spawn(ctx context.Context, opts Options, file string, args ...string) (*Process, error) {

@@ -2,21 +2,21 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
+	"math"
 	"strings"
-	"syscall"
 	"time"
 )
 
 // tooMuch is more than the 1 MiB that exec and execFile keep.
 const tooMuch = 2 << 20
 
-// deadline is what the children get that would not end by themselves.
-var deadline = 200 * time.Millisecond
+// What the children get that would not end by themselves.
+const deadline = 200 * time.Millisecond
+
+// bearing is the same for one that must have started another by then.
+var bearing = deadline
 
 // A row is one case, that each method is put to, and what is shown of the outcome.
 type row struct {
@@ -24,7 +24,8 @@ type row struct {
 	file  string   // this program as the child, if empty
 	args  []string // with "child" in front, if so
 	opts  Options
-	limit func(context.Context) (context.Context, context.CancelFunc)
+	limit time.Duration // a deadline, if not 0
+	abort time.Duration // the same, but the caller cancels
 	show  func(outcome) string
 }
 
@@ -37,9 +38,9 @@ var rows = []row{
 	{label: "missing directory", args: []string{"say"}, opts: Options{Dir: "/no/such/directory"}, show: howItEnded},
 	{label: "exit 3", args: []string{"exit", "3"}, show: howItEnded},
 	{label: "kill -9", args: []string{"be-killed"}, show: howItEnded},
-	{label: "a deadline", args: []string{"linger"}, limit: withDeadline, show: howItEnded},
-	{label: "its grandchild", args: []string{"bear"}, limit: withDeadline, show: grandchild},
-	{label: "cancelled", args: []string{"linger"}, limit: withCancel, show: howItEnded},
+	{label: "a deadline", args: []string{"linger"}, limit: deadline, show: howItEnded},
+	{label: "its grandchild", args: []string{"bear"}, limit: bearing, show: grandchild},
+	{label: "cancelled", args: []string{"linger"}, abort: deadline, show: howItEnded},
 	{label: "2 MiB of output", args: []string{"flood", fmt.Sprint(tooMuch)}, show: amount},
 }
 
@@ -71,11 +72,8 @@ func table(ctx context.Context, out io.Writer, self string) error {
 
 // try puts one method to the case.
 func (r row) try(ctx context.Context, m method, self string) outcome {
-	if r.limit != nil {
-		var cancel context.CancelFunc
-		ctx, cancel = r.limit(ctx)
-		defer cancel()
-	}
+	ctx, cancel := limited(ctx, r.limit, r.abort)
+	defer cancel()
 	if r.file != "" {
 		return m.try(ctx, r.opts, r.file)
 	}
@@ -85,101 +83,14 @@ func (r row) try(ctx context.Context, m method, self string) outcome {
 	return m.try(ctx, r.opts, self, append([]string{"child"}, r.args...)...)
 }
 
-func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, deadline)
-}
-
-func withCancel(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	time.AfterFunc(deadline, cancel)
+// limited ends ctx after timeout and cancels it after abort, where they are not 0.
+func limited(ctx context.Context, timeout, abort time.Duration) (context.Context, context.CancelFunc) {
+	if timeout == 0 {
+		timeout = math.MaxInt64
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	if abort > 0 {
+		time.AfterFunc(abort, cancel)
+	}
 	return ctx, cancel
-}
-
-// heard is the first that the child said, by whichever way, stored in v.
-func (o outcome) heard(v any) error {
-	said, _, _ := strings.Cut(string(o.stdout), "\n")
-	if len(o.messages) > 0 {
-		said = string(o.messages[0])
-	}
-	return json.Unmarshal([]byte(said), v)
-}
-
-func argument(o outcome) string {
-	var it introduction
-	if err := o.heard(&it); err != nil {
-		return howItEnded(o)
-	}
-	return strings.Join(it.Args, " ")
-}
-
-func channel(o outcome) string {
-	var it introduction
-	switch err := o.heard(&it); {
-	case err != nil:
-		return howItEnded(o)
-	case it.Channel == "":
-		return "none"
-	}
-	return "descriptor " + it.Channel
-}
-
-func times(o outcome) string {
-	return fmt.Sprintf("%d, %d ms", o.first.Milliseconds(), o.last.Milliseconds())
-}
-
-func howItEnded(o outcome) string {
-	end := endOf(o.err)
-	switch {
-	case errors.Is(o.err, ErrMaxBuffer):
-		return "ErrMaxBuffer"
-	case errors.Is(o.err, context.Canceled):
-		return "Canceled"
-	case end.Error != "":
-		return end.Error
-	case end.Signal != nil && end.Killed:
-		return *end.Signal + " by us"
-	case end.Signal != nil:
-		return *end.Signal
-	}
-	return fmt.Sprint("code ", *end.Code)
-}
-
-func amount(o outcome) string {
-	if o.err != nil {
-		return howItEnded(o)
-	}
-	bytes := len(o.stdout)
-	for _, message := range o.messages {
-		bytes += len(message) + len("\n")
-	}
-	return fmt.Sprint(bytes, " bytes")
-}
-
-// grandchild tells how long the method took, and what became of the process that
-// the child had started, which held the output open.
-func grandchild(o outcome) string {
-	var pid int
-	if err := o.heard(&pid); err != nil {
-		return "there is none"
-	}
-	state := "runs on"
-	for range 100 { // the signal was sent, and does its work in a moment
-		if !alive(pid) {
-			state = "ended"
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return fmt.Sprintf("%s, %d ms", state, o.last.Milliseconds())
-}
-
-// alive tells a process that runs from one that is gone, or has ended and is not
-// yet waited for.
-func alive(pid int) bool {
-	if syscall.Kill(pid, 0) != nil {
-		return false
-	}
-	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) // nothing on macOS: init has waited there
-	_, state, _ := strings.Cut(string(stat), ") ")
-	return !strings.HasPrefix(state, "Z")
 }
