@@ -33,7 +33,7 @@ func pss(pid int) int64 {
 
 // goroutineMemory is what one more goroutine takes while it waits, in bytes.
 func goroutineMemory() int64 {
-	const many = 10_000
+	const many = 1000
 	before := memoryInUse()
 	var started, ended sync.WaitGroup
 	release := make(chan struct{})

@@ -1,0 +1,75 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"playing-with-processes/internal/programtest"
+)
+
+func TestMain(m *testing.M) {
+	programtest.Main(m, func() { Main("prog", "how to use it\n", play) })
+}
+
+// play is a program that ends in every way.
+func play(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
+	wait := flags.Bool("wait", false, "")
+	if err := Parse(flags, args); err != nil {
+		return err
+	}
+	if *wait {
+		Speaker("role").Print("waiting")
+		<-ctx.Done()
+	}
+	switch flags.Arg(0) {
+	case "fail":
+		return errors.Join(errors.New("one"), errors.New("two\r\nthree"))
+	case "misuse":
+		return Misusef("not %q", flags.Arg(0))
+	}
+	return nil
+}
+
+// Whatever ends a program, whoever started it learns it from the exit code and
+// one line.
+func TestEnds(t *testing.T) {
+	for _, test := range []struct {
+		args []string
+		want programtest.Result
+	}{
+		{nil, programtest.Result{}},
+		{[]string{"-h"}, programtest.Result{Stdout: "how to use it\n"}},
+		{[]string{"fail"}, programtest.Result{Code: 1, Stderr: "prog: one; two; three\n"}},
+		{[]string{"misuse"}, programtest.Result{Code: 2, Stderr: "prog: not \"misuse\" (-h explains)\n"}},
+		{[]string{"-no"}, programtest.Result{Code: 2, Stderr: "prog: flag provided but not defined: -no (-h explains)\n"}},
+	} {
+		require.Equal(t, test.want, programtest.Run(t, append([]string{programtest.Self(t)}, test.args...)...))
+	}
+}
+
+// After Ctrl-C an error is only the interruption; a program that has drained and
+// returns none has ended well.
+func TestInterrupted(t *testing.T) {
+	programtest.RequireInterruptible(t, "prog", 1, programtest.Self(t), "-wait", "fail")
+
+	cmd := programtest.Command(t, programtest.Self(t), "-wait")
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	_, err = stdout.Read(make([]byte, 100))
+	require.NoError(t, err)
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	require.NoError(t, cmd.Wait())
+}
+
+// A command line is split at blanks, and none is no command.
+func TestCommand(t *testing.T) {
+	require.Nil(t, Command("  "))
+	require.Equal(t, []string{"node", "a.js", "-x"}, Command(" node  a.js\t-x ").Args)
+}
