@@ -126,7 +126,7 @@ func TestNumberOfWorkers(t *testing.T) {
 		if _, err := exec.LookPath("taskset"); err != nil {
 			t.Skip("no taskset here")
 		}
-		got := programtest.Run(t, "taskset", "-c", "0", programtest.Self(t), "-below", "100")
+		got := programtest.Run(t, "taskset", "-c", "0", programtest.Self(t), "-below", "3000000")
 		require.Contains(t, got.Stdout, "shares: 1\n")
 		require.Contains(t, got.Stdout, "Only one CPU is allowed here")
 	})
@@ -159,43 +159,54 @@ func TestWorkers(t *testing.T) {
 // Whatever was measured, the words fit the figures: one CPU, busy CPUs and slow
 // starts are not told as if the work could not be shared.
 func TestVerdict(t *testing.T) {
-	made := func(name string, n int, wall, cpu time.Duration) way {
-		return way{name: name, workers: n, wall: wall * time.Millisecond, cpu: cpu * time.Millisecond}
+	made := func(name string, wall, cpu time.Duration) way {
+		return way{name: name, wall: wall * time.Millisecond, cpu: cpu * time.Millisecond}
 	}
 	tests := []struct {
 		name                         string
-		n, allowed                   int
+		n, gomaxprocs, cpus          int
 		alone, goroutines, processes way
 		want                         string
 	}{
-		{"two idle CPUs", 2, 2,
-			made("1 goroutine", 1, 1000, 1000), made("2 goroutines", 2, 500, 1000), made("2 processes", 2, 520, 1010),
+		{"two idle CPUs", 2, 2, 2,
+			made("1 goroutine", 1000, 1000), made("2 goroutines", 500, 1000), made("2 processes", 520, 1010),
 			"2 goroutines were 2.00 times as fast as 1 goroutine, 2 processes 1.92 times.\n"},
-		{"busy CPUs", 2, 2,
-			made("1 goroutine", 1, 1000, 1000), made("2 goroutines", 2, 900, 1000), made("2 processes", 2, 920, 1010),
+		{"busy CPUs", 2, 2, 2,
+			made("1 goroutine", 1000, 1000), made("2 goroutines", 900, 1000), made("2 processes", 920, 1010),
 			"2 goroutines were 1.11 times as fast as 1 goroutine, 2 processes 1.09 times.\n" +
 				"2 goroutines had 1.11 of 2 CPUs: other programs, or a limit, took the rest.\n" +
 				"2 processes had 1.10 of 2 CPUs: other programs, or a limit, took the rest.\n"},
-		{"busy from the start", 2, 2,
-			made("1 goroutine", 1, 2000, 1000), made("2 goroutines", 2, 500, 1000), made("2 processes", 2, 500, 1000),
+		{"busy from the start", 2, 2, 2,
+			made("1 goroutine", 2000, 1000), made("2 goroutines", 500, 1000), made("2 processes", 500, 1000),
 			"2 goroutines were 4.00 times as fast as 1 goroutine, 2 processes 4.00 times.\n" +
 				"1 goroutine had 0.50 of 1 CPU: other programs, or a limit, took the rest.\n"},
-		{"one CPU, two workers", 2, 1,
-			made("1 goroutine", 1, 1000, 1000), made("2 goroutines", 2, 1000, 1000), made("2 processes", 2, 1040, 1010),
+		{"one CPU, two workers", 2, 1, 1,
+			made("1 goroutine", 1000, 1000), made("2 goroutines", 1000, 1000), made("2 processes", 1040, 1010),
 			"2 goroutines were 1.00 times as fast as 1 goroutine, 2 processes 0.96 times.\n" +
 				"Only one CPU is allowed here: more workers take turns on it.\n"},
-		{"one CPU, one worker", 1, 1,
-			made("1 goroutine", 1, 1000, 1000), made("1 goroutine", 1, 1000, 1000), made("1 process", 1, 1010, 1000),
+		{"one CPU, one worker", 1, 1, 1,
+			made("1 goroutine", 1000, 1000), made("1 goroutine", 1000, 1000), made("1 process", 1010, 1000),
 			"Only one CPU is allowed here: more workers take turns on it.\n"},
-		{"one worker of two", 1, 2,
-			made("1 goroutine", 1, 1000, 1000), made("1 goroutine", 1, 1000, 1000), made("1 process", 1, 1010, 1000),
+		{"one worker of two", 1, 2, 2,
+			made("1 goroutine", 1000, 1000), made("1 goroutine", 1000, 1000), made("1 process", 1010, 1000),
 			"There are 2 CPUs, and one worker uses one of them.\n"},
-		{"more workers than CPUs", 8, 2,
-			made("1 goroutine", 1, 1000, 1000), made("8 goroutines", 8, 500, 1000), made("8 processes", 8, 520, 1010),
+		{"more workers than CPUs", 8, 2, 2,
+			made("1 goroutine", 1000, 1000), made("8 goroutines", 500, 1000), made("8 processes", 520, 1010),
 			"8 goroutines were 2.00 times as fast as 1 goroutine, 8 processes 1.92 times.\n" +
 				"Only 2 CPUs are allowed here: more workers take turns on them.\n"},
-		{"two halves of a core", 2, 2,
-			made("1 goroutine", 1, 1000, 1000), made("2 goroutines", 2, 700, 1400), made("2 processes", 2, 720, 1440),
+		{"GOMAXPROCS is 1 of 2", 2, 1, 2,
+			made("1 goroutine", 1000, 1000), made("2 goroutines", 1000, 1000), made("2 processes", 520, 1010),
+			"2 goroutines were 1.00 times as fast as 1 goroutine, 2 processes 1.92 times.\n" +
+				"GOMAXPROCS lets one Go process use only 1 of 2 CPUs.\n"},
+		{"GOMAXPROCS is 8 of 2", 8, 8, 2,
+			made("1 goroutine", 1000, 1000), made("8 goroutines", 500, 1000), made("8 processes", 520, 1010),
+			"8 goroutines were 2.00 times as fast as 1 goroutine, 8 processes 1.92 times.\n" +
+				"Only 2 CPUs are allowed here: more workers take turns on them.\n"},
+		{"nothing to do", 2, 2, 2,
+			made("1 goroutine", 1, 1), made("2 goroutines", 1, 1), made("2 processes", 20, 40),
+			"The job is too small to compare: counting took less than starting.\n"},
+		{"two halves of a core", 2, 2, 2,
+			made("1 goroutine", 1000, 1000), made("2 goroutines", 700, 1400), made("2 processes", 720, 1440),
 			"2 goroutines were 1.43 times as fast as 1 goroutine, 2 processes 1.39 times.\n" +
 				"2 goroutines took 1.40 times the CPU time of 1 goroutine: a start costs some,\n" +
 				"and CPUs that are two halves of one core slow each other down.\n" +
@@ -204,7 +215,7 @@ func TestVerdict(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			require.Equal(t, test.want, verdict(test.n, test.allowed, test.alone, test.goroutines, test.processes))
+			require.Equal(t, test.want, verdict(test.n, test.gomaxprocs, test.cpus, test.alone, test.goroutines, test.processes))
 		})
 	}
 }
@@ -267,6 +278,9 @@ func TestComplaints(t *testing.T) {
 		{[]string{"-worker", script(t, `echo first >&2; echo second >&2; exit 7`)}, 1, "ended with code 7 and no result: first"},
 		{[]string{"-worker", script(t, `echo nonsense >&3; read x <&3`)}, 1, "message: jsontext: invalid character"},
 		{[]string{"-worker", script(t, `echo '{"primes":1,"wall":1}' >&3; while read x; do :; done <&3`)}, 1, "the counts differ: 25 by 1 goroutine"},
+		{[]string{"-worker", script(t, `exec 3>&-; exec sleep 10`)}, 1, "closed its channel and did not end"},
+		{[]string{"-worker", script(t, `read x <&3; echo '{"primes":25,"wall":1}' >&3; exec sleep 10`)}, 1, "did not end after the disconnect"},
+		{[]string{"-worker", script(t, `printf '\033[2J%0300d' 0 >&2; exit 7`)}, 1, "no result: \ufffd[2J0000"},
 		{[]string{"-worker", script(t, `echo '{"primes":1,"wall":1}' >&3; while read x; do :; done <&3; echo late >&2; exit 7`)}, 1, "ended with code 7: late"},
 	}
 	for _, test := range tests {

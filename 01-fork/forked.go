@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"playing-with-processes/internal/ipc"
 )
@@ -53,12 +55,13 @@ func (f *forked) collect() (err error) {
 
 // end lets the worker go, and learns from the kernel what it has used.
 func (f *forked) end() error {
-	f.Disconnect()
-	exit, err := f.Wait()
-	if err != nil {
+	exit, killed, err := f.letGo()
+	switch {
+	case err != nil:
 		return err
-	}
-	if exit != (ipc.Exit{}) {
+	case killed:
+		return fmt.Errorf("worker %d did not end after the disconnect", f.Pid())
+	case exit != (ipc.Exit{}):
 		return fmt.Errorf("worker %d ended with %v: %s", f.Pid(), exit, f.stderr.firstLine())
 	}
 	f.cpu = f.cmd.ProcessState.UserTime() + f.cmd.ProcessState.SystemTime()
@@ -68,17 +71,30 @@ func (f *forked) end() error {
 
 // fail ends a worker that has no result, and says why it has none.
 func (f *forked) fail(why error) error {
-	f.Disconnect()
-	// Its own reason to end says more than our signal would.
-	defer time.AfterFunc(time.Second, func() { f.Kill(syscall.SIGKILL) }).Stop()
-	exit, err := f.Wait()
+	exit, killed, err := f.letGo()
 	switch {
 	case err != nil:
 		return err
 	case !errors.Is(why, ipc.ErrClosed):
 		return fmt.Errorf("worker %d: %w", f.Pid(), why)
+	case killed:
+		return fmt.Errorf("worker %d closed its channel and did not end", f.Pid())
 	}
 	return fmt.Errorf("worker %d ended with %v and no result: %s", f.Pid(), exit, f.stderr.firstLine())
+}
+
+// letGo disconnects, and waits for the worker's own end, which says more than our
+// signal would; but not for ever.
+func (f *forked) letGo() (exit ipc.Exit, killed bool, err error) {
+	const patience = time.Second
+	f.Disconnect()
+	timer := time.AfterFunc(patience, func() { f.Kill(syscall.SIGKILL) })
+	exit, err = f.Wait()
+	killed = !timer.Stop()
+	if errors.Is(err, exec.ErrWaitDelay) { // a child of the worker's has its standard error still
+		err = nil
+	}
+	return exit, killed, err
 }
 
 // firstBytes keeps the beginning of what is written to it.
@@ -91,9 +107,15 @@ func (b *firstBytes) Write(p []byte) (int, error) {
 }
 
 func (b *firstBytes) firstLine() string {
+	const shown = 200
 	line, _, _ := bytes.Cut(bytes.TrimSpace(b.bytes), []byte("\n"))
 	if len(line) == 0 {
 		return "it said nothing"
 	}
-	return string(line)
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) { // nothing that would disturb a terminal
+			return unicode.ReplacementChar
+		}
+		return r
+	}, string(line[:min(len(line), shown)]))
 }

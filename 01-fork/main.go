@@ -5,7 +5,7 @@
 // Usage: go run ./01-fork [-n 2] [-below 5000000] [-worker "node 01-fork/node/worker.js"]
 //
 // Read on in primary.go, worker.go and job.go; what it prints and measures is in
-// report.go and memory.go. The page is docs/01-fork.md.
+// report.go and measure.go. The page is docs/01-fork.md.
 package main
 
 import (

@@ -37,7 +37,6 @@ func primary(ctx context.Context, parts []share, command func() *exec.Cmd) error
 // way is one way of doing the whole job, and what it took.
 type way struct {
 	name      string
-	workers   int
 	primes    int
 	wall, cpu time.Duration
 }
@@ -47,7 +46,7 @@ func (w way) String() string { return fmt.Sprintf("%d by %s", w.primes, w.name) 
 // inProcesses forks a worker for each part: primary.js. It needs no goroutine and
 // no lock: what a worker has sent stays in its channel until it is read.
 func inProcesses(ctx context.Context, parts []share, command func() *exec.Cmd) (way, []*forked, error) {
-	done := way{name: plural(len(parts), "process", "processes"), workers: len(parts)}
+	done := way{name: plural(len(parts), "process", "processes")}
 	var workers []*forked
 	defer func() { // whatever happens, none is left
 		for _, w := range workers {
@@ -86,7 +85,7 @@ func inProcesses(ctx context.Context, parts []share, command func() *exec.Cmd) (
 
 // inGoroutines does each part in a goroutine of this process.
 func inGoroutines(ctx context.Context, parts []share) (way, error) {
-	done := way{name: plural(len(parts), "goroutine", "goroutines"), workers: len(parts)}
+	done := way{name: plural(len(parts), "goroutine", "goroutines")}
 	start, cpu := time.Now(), cpuTime()
 	counts := make([]int, len(parts))
 	var all sync.WaitGroup

@@ -28,29 +28,34 @@ func report(out io.Writer, workers []*forked, alone, goroutines, processes way) 
 			seconds(w.cpu), seconds(w.wall), w.cpus(), alone.over(w))
 	}
 
-	fmt.Fprint(out, "\n", verdict(len(workers), runtime.GOMAXPROCS(0), alone, goroutines, processes))
+	fmt.Fprint(out, "\n", verdict(len(workers), runtime.GOMAXPROCS(0), runtime.NumCPU(), alone, goroutines, processes))
 	fmt.Fprint(out, memoryLine(memory, goroutineMemory()))
 	fmt.Fprint(out, "In Go one process already uses every CPU. What another process buys is\n"+
 		"isolation: it can crash, be killed or be limited by itself.\n")
 }
 
-// verdict says what the figures mean, and what they do not.
-func verdict(n, allowed int, alone, goroutines, processes way) string {
+// verdict says what the figures mean, and what they do not. gomaxprocs is how many
+// CPUs a Go process uses at a time, cpus how many it is allowed to.
+func verdict(n, gomaxprocs, cpus int, alone, goroutines, processes way) string {
+	if alone.wall < tooSmall {
+		return "The job is too small to compare: counting took less than starting.\n"
+	}
 	var text strings.Builder
 	if n > 1 {
 		fmt.Fprintf(&text, "%s were %.2f times as fast as 1 goroutine, %s %.2f times.\n",
 			goroutines.name, alone.over(goroutines), processes.name, alone.over(processes))
 	}
 	switch {
-	case allowed == 1:
+	case cpus == 1:
 		fmt.Fprintln(&text, "Only one CPU is allowed here: more workers take turns on it.")
+	case gomaxprocs < cpus && n > gomaxprocs:
+		fmt.Fprintf(&text, "GOMAXPROCS lets one Go process use only %d of %d CPUs.\n", gomaxprocs, cpus)
 	case n == 1:
-		fmt.Fprintf(&text, "There are %d CPUs, and one worker uses one of them.\n", allowed)
-	case n > allowed:
-		fmt.Fprintf(&text, "Only %d CPUs are allowed here: more workers take turns on them.\n", allowed)
+		fmt.Fprintf(&text, "There are %d CPUs, and one worker uses one of them.\n", cpus)
+	case n > cpus:
+		fmt.Fprintf(&text, "Only %d CPUs are allowed here: more workers take turns on them.\n", cpus)
 	}
-	for _, w := range []way{alone, goroutines, processes} {
-		usable := min(w.workers, allowed)
+	explain := func(w way, usable int) {
 		switch {
 		case w.cpus() < nearly*float64(usable):
 			fmt.Fprintf(&text, "%s had %.2f of %s: other programs, or a limit, took the rest.\n",
@@ -61,8 +66,14 @@ func verdict(n, allowed int, alone, goroutines, processes way) string {
 				w.name, w.cpu.Seconds()/alone.cpu.Seconds())
 		}
 	}
+	explain(alone, 1)
+	explain(goroutines, min(n, gomaxprocs, cpus))
+	explain(processes, min(n, cpus))
 	return text.String()
 }
+
+// tooSmall is a job that takes no longer than the start of a process or two.
+const tooSmall = 50 * time.Millisecond
 
 // nearly is the part of a full figure that still passes for it: such
 // measurements differ by some tenth from one run to the next.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"strings"
-	"time"
 )
 
 const shell = "/bin/sh"
@@ -23,14 +22,4 @@ func Exec(ctx context.Context, opts Options, command string) (stdout, stderr []b
 // Quote makes one word for the shell of any text without a NUL.
 func Quote(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
-}
-
-// tryExec makes one command line of the words, as people do: the shell acts on
-// what is in them.
-func tryExec(ctx context.Context, opts Options, file string, args ...string) (o outcome) {
-	start := time.Now()
-	o.stdout, o.stderr, o.err = Exec(ctx, opts, strings.Join(append([]string{file}, args...), " "))
-	o.last = time.Since(start)
-	o.first = o.last
-	return o
 }

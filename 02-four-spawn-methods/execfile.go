@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"time"
 )
 
 // ErrMaxBuffer: the program wrote more to a stream than Options.MaxBuffer.
@@ -14,7 +13,7 @@ var ErrMaxBuffer = errors.New("maxBuffer exceeded")
 
 // ExecFile runs a program to its end and returns what it wrote:
 // cp.execFile(file, args, callback). No shell sees the arguments. The program's
-// standard input stays open, and nobody writes to it. What was read before an
+// standard input stays open until its exit, and nobody writes to it. What was read before an
 // error comes with it: an *ExitError, ErrMaxBuffer, or what Spawn returns.
 //
 // When ctx ends, or a stream grows longer than opts.MaxBuffer, ExecFile signals
@@ -25,8 +24,7 @@ func ExecFile(ctx context.Context, opts Options, file string, args ...string) (s
 	if err != nil {
 		return nil, nil, err
 	}
-	stopReading := func() { p.Stdout.Close(); p.Stderr.Close() }
-	defer context.AfterFunc(ctx, stopReading)()
+	release := context.AfterFunc(ctx, p.stopReading)
 
 	full := make(chan error, 2)
 	collect := func(name string, stream io.Reader) []byte {
@@ -36,7 +34,7 @@ func ExecFile(ctx context.Context, opts Options, file string, args ...string) (s
 			return kept
 		}
 		full <- fmt.Errorf("%s: %w", name, ErrMaxBuffer)
-		stopReading()
+		p.stopReading()
 		p.kill()
 		return kept[:limit]
 	}
@@ -44,20 +42,14 @@ func ExecFile(ctx context.Context, opts Options, file string, args ...string) (s
 	reading.Go(func() { stdout = collect("stdout", p.Stdout) })
 	reading.Go(func() { stderr = collect("stderr", p.Stderr) })
 	reading.Wait()
+	cut := !release()
 	err = p.Wait()
+	if cut && p.waitErr == nil { // also if the program was gone, and another held the streams
+		err = p.ended(true)
+	}
 	select {
 	case err = <-full: // a better reason than our own signal
 	default:
 	}
 	return stdout, stderr, err
-}
-
-// tryExecFile runs a program to its end. The first output can be used when all
-// of it is there.
-func tryExecFile(ctx context.Context, opts Options, file string, args ...string) (o outcome) {
-	start := time.Now()
-	o.stdout, o.stderr, o.err = ExecFile(ctx, opts, file, args...)
-	o.last = time.Since(start)
-	o.first = o.last
-	return o
 }

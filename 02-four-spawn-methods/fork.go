@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"os"
-	"time"
 
 	"playing-with-processes/internal/ipc"
 )
@@ -34,38 +33,10 @@ func Fork(ctx context.Context, opts Options, file string, args ...string) (*Chil
 		}
 		return nil, startError(opts, file, err)
 	}
-	return &Child{child, watch(ctx, opts, cmd)}, nil
+	return &Child{child, watch(ctx, opts, child.Pid(), child.Wait)}, nil
 }
 
 // Wait waits for the exit. It returns an *ExitError if the program did not end
-// with code 0.
-func (c *Child) Wait() error {
-	exit, err := c.Child.Wait()
-	if err != nil {
-		return err
-	}
-	return c.ended(exit)
-}
-
-// tryFork runs a program to its end, and takes all its messages.
-func tryFork(ctx context.Context, opts Options, file string, args ...string) (o outcome) {
-	start := time.Now()
-	child, err := Fork(ctx, opts, file, args...)
-	if err != nil {
-		return outcome{err: err}
-	}
-	for message, err := range child.Messages() {
-		if err != nil {
-			continue // a line cut off: the exit says why
-		}
-		if o.messages == nil {
-			o.first = time.Since(start)
-		}
-		o.messages = append(o.messages, message.Data)
-		message.Close()
-	}
-	o.err = child.Wait()
-	o.killed = child.killed
-	o.last = time.Since(start)
-	return o
-}
+// with code 0, or was cancelled. It may be called when Messages has ended, or
+// before: the exit ends them, after all that the program has written.
+func (c *Child) Wait() error { return c.running.Wait() }

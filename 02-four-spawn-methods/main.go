@@ -4,8 +4,8 @@
 // Usage: go run ./02-four-spawn-methods
 //
 // Each method can be read alone: spawn.go, exec.go, execfile.go and fork.go, over
-// running.go, which ends what they start. The table is in table.go, the program
-// that they run in child.go. The page is docs/02-four-spawn-methods.md.
+// running.go, which ends what they start. The table is in table.go, how a method
+// is tried in try.go, the program that is run in child.go. The page is docs/02-four-spawn-methods.md.
 package main
 
 import (
@@ -15,9 +15,6 @@ import (
 	"log"
 	"os"
 
-	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/go-json-experiment/json"
 	"golang.org/x/sys/unix"
 
 	"playing-with-processes/internal/program"
@@ -36,6 +33,8 @@ the same name in 02-four-spawn-methods/node does. The options are Node's:
   -abort 1s           the same, as from a caller who has lost interest
   -killSignal SIGINT  the signal; SIGTERM, if not given
   -maxBuffer 1048576  exec and execFile: bytes kept of each stream
+
+The role child is for what the comparison starts.
 
 Exit codes: 0 all well, 1 failure, 2 wrong use, 130 after Ctrl-C.
 `
@@ -68,8 +67,10 @@ func run(ctx context.Context, args []string) error {
 	switch {
 	case opts.KillSignal == 0:
 		return program.Misusef("-killSignal %s: there is no such signal", *killSignal)
-	case *maxBuffer < 1 || *timeout < 0 || *abort < 0:
-		return program.Misusef("-maxBuffer, -timeout and -abort must be positive")
+	case *maxBuffer < 1:
+		return program.Misusef("-maxBuffer %d: it must be at least 1", *maxBuffer)
+	case *timeout < 0 || *abort < 0:
+		return program.Misusef("-timeout and -abort cannot be negative")
 	}
 	say = program.Speaker("parent")
 	switch {
@@ -89,7 +90,5 @@ func run(ctx context.Context, args []string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	line, err := json.Marshal(m.record(o), jsontext.AllowInvalidUTF8(true))
-	fmt.Println(string(line))
-	return err
+	return m.record(o).print(os.Stdout)
 }

@@ -25,7 +25,7 @@ const name = "02-four-spawn-methods"
 
 func TestMain(m *testing.M) {
 	programtest.Main(m, func() {
-		bearing *= 5 // two programs have to start within it, on a busy machine
+		grandchildDeadline *= 5
 		main()
 	})
 }

@@ -1,49 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"strings"
+	"fmt"
+	"io"
 	"syscall"
-	"time"
 
-	"playing-with-processes/internal/program"
-
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/sys/unix"
 )
-
-// outcome is what came of one run.
-type outcome struct {
-	stdout, stderr []byte            // of Spawn, Exec and ExecFile
-	messages       []json.RawMessage // of Fork
-	err            error
-	killed         bool          // of Spawn and Fork: our signal was sent, whatever came of it
-	first, last    time.Duration // until the first output could be used, and until the end
-}
-
-// A method is one of the four, and how a program is run to its end by it.
-type method struct {
-	name string
-	try  func(ctx context.Context, opts Options, file string, args ...string) outcome
-}
-
-var methods = []method{
-	{"spawn", trySpawn},
-	{"exec", tryExec},
-	{"execFile", tryExecFile},
-	{"fork", tryFork},
-}
-
-// methodNamed finds a method by its name, or by that of its file.
-func methodNamed(name string) (method, error) {
-	for _, m := range methods {
-		if strings.EqualFold(m.name, name) {
-			return m, nil
-		}
-	}
-	return method{}, program.Misusef("%q is none of spawn, exec, execFile, fork", name)
-}
 
 // record is an outcome in Node's words, as node/*.js print it.
 type record struct {
@@ -80,6 +49,16 @@ func (m method) record(o outcome) record {
 	return r
 }
 
+// print writes the record as Node's JSON.stringify would. encoding/json/v2 can be
+// told to accept all that a program may have written.
+func (r record) print(out io.Writer) error {
+	line, err := jsonv2.Marshal(r, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if err == nil {
+		_, err = fmt.Fprintln(out, string(line))
+	}
+	return err
+}
+
 func endOf(err error) end {
 	var errno syscall.Errno
 	exit := new(ExitError)
@@ -91,7 +70,7 @@ func endOf(err error) end {
 	case errors.Is(err, context.Canceled):
 		return end{Error: "ABORT_ERR"}
 	case errors.As(err, &exit) && exit.Signal != 0:
-		name := unix.SignalName(exit.Signal)
+		name := cmp.Or(unix.SignalName(exit.Signal), fmt.Sprint("SIG", int(exit.Signal)))
 		return end{Signal: &name, Killed: exit.Killed}
 	case errors.As(err, &exit):
 		return end{Code: &exit.Code, Killed: exit.Killed}

@@ -50,6 +50,7 @@ func (e *ExitError) Unwrap() error { return e.cause }
 func command(opts Options, file string, args []string) *exec.Cmd {
 	cmd := exec.Command(file, args...)
 	cmd.Dir = opts.Dir
+	cmd.Env = os.Environ() // os/exec alone would add PWD for Dir; Node does not
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd
 }
@@ -77,24 +78,35 @@ func withoutInterpreter(err error) (path string, ok bool) {
 	return "", false
 }
 
-// running is a started program that the end of a context kills.
+// running is a started program. The end of its context signals it.
 type running struct {
-	ctx     context.Context
-	pid     int
-	signal  syscall.Signal
-	release func() bool
+	ctx    context.Context
+	pid    int
+	signal syscall.Signal
+	exited chan struct{} // closed when it has
 
-	mu     sync.Mutex
-	over   bool // the pid may be another's by now
-	killed bool
+	mu      sync.Mutex
+	over    bool // the pid may be another's by now
+	killed  bool // the signal was sent
+	exit    ipc.Exit
+	waitErr error
 }
 
-func watch(ctx context.Context, opts Options, cmd *exec.Cmd) *running {
-	r := &running{ctx: ctx, pid: cmd.Process.Pid, signal: opts.KillSignal}
+// watch sees to the end of a program, which wait waits for.
+func watch(ctx context.Context, opts Options, pid int, wait func() (ipc.Exit, error)) *running {
+	r := &running{ctx: ctx, pid: pid, signal: opts.KillSignal, exited: make(chan struct{})}
 	if r.signal == 0 {
 		r.signal = syscall.SIGTERM
 	}
-	r.release = context.AfterFunc(ctx, r.kill)
+	release := context.AfterFunc(ctx, r.kill)
+	go func() {
+		exit, err := wait()
+		release()
+		r.mu.Lock()
+		r.over, r.exit, r.waitErr = true, exit, err
+		r.mu.Unlock()
+		close(r.exited)
+	}()
 	return r
 }
 
@@ -103,24 +115,36 @@ func watch(ctx context.Context, opts Options, cmd *exec.Cmd) *running {
 func (r *running) kill() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.over && syscall.Kill(-r.pid, r.signal) == nil {
-		r.killed = true
+	if r.over {
+		return
 	}
+	err := syscall.Kill(-r.pid, r.signal)
+	if err != nil { // it has gone to another group
+		err = syscall.Kill(r.pid, r.signal)
+	}
+	r.killed = r.killed || err == nil
+	syscall.Kill(-r.pid, syscall.SIGCONT) // one that is stopped would not take the signal
 }
 
-// ended is the error that an exit means. As in Node, code 0 is none, even of a
-// program that was told to end.
-func (r *running) ended(exit ipc.Exit) error {
-	r.release()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.over = true
-	if exit == (ipc.Exit{}) {
-		return nil
+// Wait waits for the exit. It returns an *ExitError if the program did not end
+// with code 0, or was cancelled.
+func (r *running) Wait() error {
+	<-r.exited
+	if r.waitErr != nil {
+		return r.waitErr
 	}
-	err := &ExitError{Exit: exit, Killed: r.killed}
-	if r.killed {
+	return r.ended(r.killed)
+}
+
+// ended is the error that the exit means. As in Node, code 0 is none, even of a
+// program that was told to end because its time was up.
+func (r *running) ended(killed bool) error {
+	err := &ExitError{Exit: r.exit, Killed: killed}
+	if killed {
 		err.cause = context.Cause(r.ctx)
+	}
+	if r.exit == (ipc.Exit{}) && !errors.Is(err.cause, context.Canceled) {
+		return nil
 	}
 	return err
 }

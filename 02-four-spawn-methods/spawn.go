@@ -4,18 +4,15 @@ import (
 	"cmp"
 	"context"
 	"io"
-	"os/exec"
-	"sync"
-	"time"
 
 	"playing-with-processes/internal/ipc"
 )
 
-// Process is a started program and its streams, all three of them pipes.
+// Process is a started program and its streams, all three of them pipes. Its
+// exit closes Stdin.
 type Process struct {
 	Stdin          io.WriteCloser
 	Stdout, Stderr io.ReadCloser
-	cmd            *exec.Cmd
 	*running
 }
 
@@ -42,34 +39,27 @@ func Spawn(ctx context.Context, opts Options, file string, args ...string) (*Pro
 		}
 		return nil, startError(opts, file, err)
 	}
-	return &Process{stdin, stdout, stderr, cmd, watch(ctx, opts, cmd)}, nil
+	wait := func() (ipc.Exit, error) {
+		// Not cmd.Wait: that would close the other streams as well.
+		state, err := cmd.Process.Wait()
+		stdin.Close()
+		if err != nil {
+			return ipc.Exit{}, err
+		}
+		return ipc.ExitOf(state), nil
+	}
+	return &Process{stdin, stdout, stderr, watch(ctx, opts, cmd.Process.Pid, wait)}, nil
 }
 
 // Wait waits for the exit and closes the streams. It returns an *ExitError if
-// the program did not end with code 0.
+// the program did not end with code 0, or was cancelled.
 func (p *Process) Wait() error {
-	p.cmd.Wait() // its error only repeats the state
-	return p.ended(ipc.ExitOf(p.cmd.ProcessState))
+	err := p.running.Wait()
+	p.stopReading()
+	return err
 }
 
-// trySpawn runs a program to its end. Two goroutines read: a program that
-// fills one stream while somebody waits for the other would stop.
-func trySpawn(ctx context.Context, opts Options, file string, args ...string) (o outcome) {
-	start := time.Now()
-	p, err := Spawn(ctx, opts, file, args...)
-	if err != nil {
-		return outcome{err: err}
-	}
-	var reading sync.WaitGroup
-	reading.Go(func() { o.stderr, _ = io.ReadAll(p.Stderr) })
-	begin := make([]byte, 4096)
-	n, _ := p.Stdout.Read(begin)
-	o.first = time.Since(start)
-	rest, _ := io.ReadAll(p.Stdout)
-	o.stdout = append(begin[:n], rest...)
-	reading.Wait()
-	o.err = p.Wait()
-	o.killed = p.killed
-	o.last = time.Since(start)
-	return o
+func (p *Process) stopReading() {
+	p.Stdout.Close()
+	p.Stderr.Close()
 }

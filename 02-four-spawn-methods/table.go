@@ -15,8 +15,9 @@ const tooMuch = 2 << 20
 // What the children get that would not end by themselves.
 const deadline = 200 * time.Millisecond
 
-// bearing is the same for one that must have started another by then.
-var bearing = deadline
+// grandchildDeadline is longer in the tests: two programs have to start within it,
+// on a busy machine.
+var grandchildDeadline = deadline
 
 // A row is one case, that each method is put to, and what is shown of the outcome.
 type row struct {
@@ -39,7 +40,7 @@ var rows = []row{
 	{label: "exit 3", args: []string{"exit", "3"}, show: howItEnded},
 	{label: "kill -9", args: []string{"be-killed"}, show: howItEnded},
 	{label: "a deadline", args: []string{"linger"}, limit: deadline, show: howItEnded},
-	{label: "its grandchild", args: []string{"bear"}, limit: bearing, show: grandchild},
+	{label: "its grandchild", args: []string{"bear"}, limit: grandchildDeadline, show: grandchild},
 	{label: "cancelled", args: []string{"linger"}, abort: deadline, show: howItEnded},
 	{label: "2 MiB of output", args: []string{"flood", fmt.Sprint(tooMuch)}, show: amount},
 }

@@ -6,7 +6,7 @@
 const { exec } = require('node:child_process')
 const path = require('node:path')
 
-const [command = '"$NODE" "$INDEX"'] = process.argv.slice(2)
+const command = process.argv.slice(2).join(' ') || '"$NODE" "$INDEX"'
 const { abort, ...options } = JSON.parse(process.env.OPTIONS ?? '{}')
 if (abort) options.signal = AbortSignal.timeout(abort)
 options.env = { ...process.env, NODE: process.execPath, INDEX: path.join(__dirname, 'index.js') }

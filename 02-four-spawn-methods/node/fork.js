@@ -6,7 +6,9 @@
 const { fork } = require('node:child_process')
 const path = require('node:path')
 
-const [execPath = process.execPath, modulePath = path.join(__dirname, 'index.js'), ...args] = process.argv.slice(2)
+const [execPath, modulePath, ...args] = process.argv.length > 2
+  ? process.argv.slice(2) // fork always passes one argument, which it takes for a module
+  : [process.execPath, path.join(__dirname, 'index.js')]
 const { abort, ...options } = JSON.parse(process.env.OPTIONS ?? '{}')
 if (abort) options.signal = AbortSignal.timeout(abort)
 

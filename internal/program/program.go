@@ -32,12 +32,18 @@ func (m Misuse) Error() string { return string(m) }
 // Misusef is a formatted Misuse.
 func Misusef(format string, args ...any) error { return Misuse(fmt.Sprintf(format, args...)) }
 
-// Main runs a program and ends the process. The context of run ends with Ctrl-C
-// or SIGTERM. What run returns is told in one line and in the exit code: a Misuse
+// Main runs a program and ends the process. The context of run ends with Ctrl-C,
+// SIGTERM, or when the terminal is closed; a second of these ends the process at
+// once. What run returns is told in one line and in the exit code: a Misuse
 // is 2, any error after the end of the context 130, every other error 1.
 // flag.ErrHelp prints the usage.
 func Main(name, usage string, run func(ctx context.Context, args []string) error) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	context.AfterFunc(ctx, stop)
 	err := run(ctx, os.Args[1:])
 	interrupted := ctx.Err() != nil
 	stop()

@@ -1,11 +1,14 @@
 package program
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"flag"
 	"os"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -30,6 +33,11 @@ func play(ctx context.Context, args []string) error {
 	switch flags.Arg(0) {
 	case "fail":
 		return errors.Join(errors.New("one"), errors.New("two\r\nthree"))
+	case "forever":
+		for { // the signal is heard a moment after the end of the context
+			time.Sleep(10 * time.Millisecond)
+			Speaker("role").Print("still here")
+		}
 	case "misuse":
 		return Misusef("not %q", flags.Arg(0))
 	}
@@ -64,8 +72,23 @@ func TestInterrupted(t *testing.T) {
 	require.NoError(t, cmd.Start())
 	_, err = stdout.Read(make([]byte, 100))
 	require.NoError(t, err)
-	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	require.NoError(t, cmd.Process.Signal(syscall.SIGHUP))
 	require.NoError(t, cmd.Wait())
+}
+
+// Whoever has lost patience with a program that does not end is heard, too.
+func TestSecondInterrupt(t *testing.T) {
+	cmd := programtest.Command(t, programtest.Self(t), "-wait", "forever")
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewScanner(stdout)
+	for range 2 {
+		require.True(t, lines.Scan())
+		require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	}
+	cmd.Wait()
+	require.Equal(t, syscall.SIGINT, cmd.ProcessState.Sys().(syscall.WaitStatus).Signal())
 }
 
 // A command line is split at blanks, and none is no command.
