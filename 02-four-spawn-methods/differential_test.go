@@ -76,9 +76,9 @@ func sameCases(t *testing.T) []sameCase {
 
 		{name: "cancelled, and it ends well", script: fmt.Sprintf(obey, 0), options: options{"abort": 1000}, has: `"error":"ABORT_ERR"`},
 		{name: "cancelled, and it does not care", script: `trap '' TERM; sleep 1; exit 0`, options: options{"abort": 300}, has: `"error":"ABORT_ERR"`},
-		{name: "gone before the deadline, not its streams", script: `sleep 1 & exit 3`, options: options{"timeout": 300}, only: "exec execFile", has: `"code":3,"signal":null,"killed":true`},
-		{name: "gone before the deadline, its streams later", script: `sleep 1 & exit 3`, options: options{"timeout": 300}, only: "spawn fork", has: `"code":3,"signal":null,"killed":false`},
-		{name: "gone before the cancel, its streams later", script: `sleep 1 & exit 3`, options: options{"abort": 300}, only: "spawn fork", has: `"code":3`},
+		{name: "gone before the deadline, not its streams", script: `sleep 3 & exit 3`, options: options{"timeout": 1000}, only: "exec execFile", has: `"code":3,"signal":null,"killed":true`},
+		{name: "gone before the deadline, its streams later", script: `sleep 3 & exit 3`, options: options{"timeout": 1000}, only: "spawn fork", has: `"code":3,"signal":null,"killed":false`},
+		{name: "gone before the cancel, its streams later", script: `sleep 3 & exit 3`, options: options{"abort": 1000}, only: "spawn fork", has: `"code":3`},
 		{name: "a grandchild reads the input to its end", script: `exec 3<&0; (cat <&3; echo eof) & exit 2`, only: "spawn exec execFile", has: `"stdout":"eof\n"`},
 		{name: "has left its group", words: []string{"setsid", "-w", "sh", "-c", `echo out; exit 3`}, only: "spawn execFile"},
 		{name: "the environment's PWD", script: `printenv PWD`, options: options{"cwd": "/usr"}, only: "spawn fork"},
