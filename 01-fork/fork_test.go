@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -151,6 +152,11 @@ func TestWorkers(t *testing.T) {
 	require.Len(t, pids, 4)
 	require.Equal(t, cpu, done.cpu)
 
+	alone, err := inGoroutines(t.Context(), shares(1, 300_000))
+	require.NoError(t, err)
+	require.Equal(t, done.primes, alone.primes)
+	require.LessOrEqual(t, alone.cpus(), float64(runtime.NumCPU())+0.5, "it has counted what was before")
+
 	perGoroutine := goroutineMemory()
 	require.Greater(t, perGoroutine, int64(2<<10), "less than the smallest stack")
 	require.Less(t, perGoroutine, int64(16<<10))
@@ -268,6 +274,7 @@ func TestComplaints(t *testing.T) {
 		{[]string{"-n", "-1"}, 2, "-n -1: there can be 1 to 512 workers"},
 		{[]string{"-n", "100000"}, 2, "-n 100000: there can be 1 to 512 workers"},
 		{[]string{"-below", "0"}, 2, "-below 0: the number must be 1 to 1000000000"},
+		{[]string{"-below", "1000000001"}, 2, "-below 1000000001: the number must be 1 to 1000000000"},
 		{[]string{"boss"}, 2, `unexpected arguments ["boss"]`},
 		{[]string{"-n", "2", "worker"}, 2, `unexpected arguments ["worker"]`},
 		{[]string{"worker"}, 1, "worker: not forked: NODE_CHANNEL_FD is not set"},
@@ -296,17 +303,29 @@ func TestComplaints(t *testing.T) {
 
 // Where no more may be forked, those that are at work are ended first.
 func TestForkFails(t *testing.T) {
-	job := []string{"-n", "100", "-below", forever}
 	for limit, want := range map[string]string{
 		"-n 30": "too many open files",
 		"-u 40": "temporarily unavailable", // processes and threads
 	} {
 		t.Run(want, func(t *testing.T) {
-			got := programtest.RunLimited(t, limit, job...)
+			got := programtest.RunLimited(t, limit, "-n", "100", "-below", forever)
+			require.Contains(t, got.Stdout, "for share 2 of 100", "not even two were forked")
+			programtest.RequireComplaint(t, got, 1, name, want)
+
+			// These would not notice the end of the primary.
+			got = programtest.RunLimited(t, limit, "-n", "100", "-worker", "sleep 1000")
 			require.Contains(t, got.Stdout, "for share 2 of 100", "not even two were forked")
 			programtest.RequireComplaint(t, got, 1, name, want)
 		})
 	}
+}
+
+// What workers that do well say on standard error is not lost.
+func TestWorkersSpeakUp(t *testing.T) {
+	worker := script(t, "echo by the way >&2; exec '"+programtest.Self(t)+"' worker\n")
+	got := programtest.Run(t, programtest.Self(t), "-n", "2", "-below", "100", "-worker", worker)
+	require.Equal(t, 0, got.Code, got.Stderr)
+	require.Equal(t, strings.Repeat("by the way\n", 2), got.Stderr)
 }
 
 func TestHelp(t *testing.T) {

@@ -13,8 +13,8 @@ var ErrMaxBuffer = errors.New("maxBuffer exceeded")
 
 // ExecFile runs a program to its end and returns what it wrote:
 // cp.execFile(file, args, callback). No shell sees the arguments. The program's
-// standard input stays open until its exit, and nobody writes to it. What was read before an
-// error comes with it: an *ExitError, ErrMaxBuffer, or what Spawn returns.
+// standard input stays open until its exit, and nobody writes to it. What was read
+// before an error comes with it: an *ExitError, ErrMaxBuffer, or what Spawn returns.
 //
 // When ctx ends, or a stream grows longer than opts.MaxBuffer, ExecFile signals
 // the program and its descendants, reads no more, and waits for the program only:

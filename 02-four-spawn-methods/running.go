@@ -28,7 +28,8 @@ func (o Options) maxBuffer() int {
 	return o.MaxBuffer
 }
 
-// ExitError is the end of a program that ran, and did not end with code 0.
+// ExitError is the end of a program that ran, and did not end with code 0, or was
+// cancelled.
 type ExitError struct {
 	ipc.Exit      // a code or a signal
 	Killed   bool // the end of the context had sent its signal

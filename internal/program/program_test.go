@@ -66,14 +66,16 @@ func TestEnds(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	programtest.RequireInterruptible(t, "prog", 1, programtest.Self(t), "-wait", "fail")
 
-	cmd := programtest.Command(t, programtest.Self(t), "-wait")
-	stdout, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	_, err = stdout.Read(make([]byte, 100))
-	require.NoError(t, err)
-	require.NoError(t, cmd.Process.Signal(syscall.SIGHUP))
-	require.NoError(t, cmd.Wait())
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		cmd := programtest.Command(t, programtest.Self(t), "-wait")
+		stdout, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		_, err = stdout.Read(make([]byte, 100))
+		require.NoError(t, err)
+		require.NoError(t, cmd.Process.Signal(sig))
+		require.NoError(t, cmd.Wait(), sig)
+	}
 }
 
 // Whoever has lost patience with a program that does not end is heard, too.

@@ -158,26 +158,30 @@ func Spoken(out string) (lines []Line, silent []string) {
 	return lines, silent
 }
 
-// RequireInterruptible starts a program that would run on for long, sends Ctrl-C's
-// signal to it alone after its first lines, and requires the end that belongs to it.
+// RequireInterruptible starts a program that would run on for long, and ends it
+// after its first lines with Ctrl-C's signal: once for it alone, and once for its
+// children as well, as a terminal does. It requires the end that belongs to it.
 func RequireInterruptible(t *testing.T, name string, lines int, words ...string) {
 	t.Helper()
-	var stderr bytes.Buffer
-	cmd := Command(t, words...)
-	cmd.Stderr = &stderr
-	stdout, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	out := bufio.NewScanner(stdout)
-	for range lines {
-		require.True(t, out.Scan(), "too few lines")
+	for _, group := range []int{1, -1} {
+		var stderr bytes.Buffer
+		cmd := Command(t, words...)
+		cmd.Stderr = &stderr
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		stdout, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		out := bufio.NewScanner(stdout)
+		for range lines {
+			require.True(t, out.Scan(), "too few lines")
+		}
+		require.NoError(t, syscall.Kill(group*cmd.Process.Pid, syscall.SIGINT))
+		for out.Scan() {
+		}
+		cmd.Wait()
+		require.Equal(t, 130, cmd.ProcessState.ExitCode())
+		require.Equal(t, name+": interrupted\n", stderr.String())
 	}
-	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	for out.Scan() {
-	}
-	cmd.Wait()
-	require.Equal(t, 130, cmd.ProcessState.ExitCode())
-	require.Equal(t, name+": interrupted\n", stderr.String())
 }
 
 // NeedNode skips the test where there is no Node, or fails it if REQUIRE_NODE
