@@ -62,6 +62,7 @@ func Command(t *testing.T, words ...string) *exec.Cmd {
 	t.Cleanup(func() { requireNoOrphans(t) })
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
+	cmd.WaitDelay = time.Second // what it leaves behind may hold its output
 	cmd.Env = os.Environ()
 	for name, value := range environment {
 		cmd.Env = append(cmd.Env, name+"="+value)
