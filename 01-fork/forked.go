@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"playing-with-processes/internal/ipc"
+	"playing-with-processes/internal/program"
 )
 
 // forked is a worker, as the primary sees it.
@@ -77,6 +78,8 @@ func (f *forked) fail(why error) error {
 		return err
 	case !errors.Is(why, ipc.ErrClosed):
 		return fmt.Errorf("worker %d: %w", f.Pid(), why)
+	case exit.Signal == syscall.SIGINT:
+		return program.ErrInterrupted
 	case killed:
 		return fmt.Errorf("worker %d closed its channel and did not end", f.Pid())
 	}

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"playing-with-processes/internal/ipc"
+	"playing-with-processes/internal/program"
 )
 
 // parent forks a child, talks with it, and waits for its end: parent.js.
@@ -23,6 +24,9 @@ func parent(ctx context.Context, cfg ipc.Config, cmd *exec.Cmd) error {
 	child.Disconnect() // without it neither process would ever end
 	exit, waitErr := child.Wait()
 	say.Printf("child %d exited with %v", child.Pid(), exit)
+	if exit.Signal == syscall.SIGINT {
+		return program.ErrInterrupted
+	}
 	return errors.Join(err, waitErr, ctx.Err())
 }
 

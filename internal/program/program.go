@@ -32,11 +32,15 @@ func (m Misuse) Error() string { return string(m) }
 // Misusef is a formatted Misuse.
 func Misusef(format string, args ...any) error { return Misuse(fmt.Sprintf(format, args...)) }
 
+// ErrInterrupted is for a program that learns of Ctrl-C from a child that it has
+// killed: the terminal sends the signal to both, and may be heard here later.
+var ErrInterrupted = errors.New("interrupted")
+
 // Main runs a program and ends the process. The context of run ends with Ctrl-C,
 // SIGTERM, or when the terminal is closed; a second of these ends the process at
 // once. What run returns is told in one line and in the exit code: a Misuse
-// is 2, any error after the end of the context 130, every other error 1.
-// flag.ErrHelp prints the usage.
+// is 2, any error after the end of the context 130, ErrInterrupted too, every
+// other error 1. flag.ErrHelp prints the usage.
 func Main(name, usage string, run func(ctx context.Context, args []string) error) {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
@@ -64,8 +68,8 @@ func conclude(name, usage string, err error, interrupted bool) int {
 		return 0
 	case errors.As(err, &misuse):
 		return complain(err.Error()+" (-h explains)", exitMisuse)
-	case interrupted:
-		return complain("interrupted", exitInterrupted)
+	case interrupted || errors.Is(err, ErrInterrupted):
+		return complain(ErrInterrupted.Error(), exitInterrupted)
 	}
 	return complain(err.Error(), exitFailure)
 }

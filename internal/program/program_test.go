@@ -38,6 +38,8 @@ func play(ctx context.Context, args []string) error {
 			time.Sleep(10 * time.Millisecond)
 			Speaker("role").Print("still here")
 		}
+	case "told":
+		return errors.Join(errors.New("no answer"), ErrInterrupted)
 	case "misuse":
 		return Misusef("not %q", flags.Arg(0))
 	}
@@ -54,6 +56,7 @@ func TestEnds(t *testing.T) {
 		{nil, programtest.Result{}},
 		{[]string{"-h"}, programtest.Result{Stdout: "how to use it\n"}},
 		{[]string{"fail"}, programtest.Result{Code: 1, Stderr: "prog: one; two; three\n"}},
+		{[]string{"told"}, programtest.Result{Code: 130, Stderr: "prog: interrupted\n"}},
 		{[]string{"misuse"}, programtest.Result{Code: 2, Stderr: "prog: not \"misuse\" (-h explains)\n"}},
 		{[]string{"-no"}, programtest.Result{Code: 2, Stderr: "prog: flag provided but not defined: -no (-h explains)\n"}},
 	} {
