@@ -1,7 +1,9 @@
 package ipc
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"sync"
@@ -56,10 +58,38 @@ func kindOf(fd int) (kind, family string, err error) {
 	return "", "", ErrNotAHandle
 }
 
-// Listener takes the message's handle, which must be a listening socket. The
-// caller closes it. A message and its copies are for one goroutine at a time.
+// Listener takes the message's handle, which must be a listening socket, or one
+// that has an address only: then it listens from now on. The second is how Node
+// shares a port without accepting on it itself. The caller closes it. A message
+// and its copies are for one goroutine at a time.
 func (m Message) Listener() (net.Listener, error) {
+	if m.handle != nil && m.handle.file != nil && m.handle.kind == kindSocket {
+		if err := listen(m.handle); err != nil {
+			return nil, err
+		}
+	}
 	return take(m.handle, kindServer, net.FileListener)
+}
+
+// listen makes a handle that is no connection a listening one.
+func listen(h *handle) error {
+	raw, err := h.file.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("take handle: %w", err)
+	}
+	ctl := raw.Control(func(fd uintptr) {
+		if _, err = unix.Getpeername(int(fd)); err != unix.ENOTCONN {
+			err = fmt.Errorf("%w: %s", ErrNoHandle, kindServer)
+			return
+		}
+		// The kernel lowers it to net.core.somaxconn.
+		err = unix.Listen(int(fd), math.MaxUint16)
+	})
+	if err = errors.Join(ctl, err); err != nil {
+		return fmt.Errorf("take handle: %w", err)
+	}
+	h.kind = kindServer
+	return nil
 }
 
 // Conn takes the message's handle, which must be a connection. The caller

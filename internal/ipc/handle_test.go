@@ -1,10 +1,12 @@
 package ipc
 
 import (
+	"net"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // A handle leaves as Node would send it, and SendHandle returns when it is
@@ -44,4 +46,35 @@ func TestReceiveHandle(t *testing.T) {
 	require.Equal(t, `"handle"`, string(msg.Data))
 	with.requireIn(t, msg)
 	require.Equal(t, lineACK, p.line())
+}
+
+// A socket that has an address and does not listen yet, as a Node cluster shares
+// it, listens once it is taken as a listener. A connection does not.
+func TestReceiveBoundSocket(t *testing.T) {
+	noLeaks(t)
+	c, p := pair(t, Config{})
+	bound, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	require.NoError(t, unix.Bind(bound, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	p.pass(aHandle, bound)
+	require.NoError(t, unix.Close(bound))
+	listener, err := receive(t, c).Listener()
+	require.NoError(t, err)
+	defer listener.Close()
+	near, err := net.Dial("tcp", listener.Addr().String())
+	require.NoError(t, err)
+	defer near.Close()
+	far, err := listener.Accept()
+	require.NoError(t, err)
+	defer far.Close()
+
+	raw, err := far.(*net.TCPConn).SyscallConn()
+	require.NoError(t, err)
+	require.NoError(t, raw.Control(func(fd uintptr) { p.pass(aHandle, int(fd)) }))
+	message := receive(t, c)
+	_, err = message.Listener()
+	require.ErrorIs(t, err, ErrNoHandle)
+	conn, err := message.Conn()
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
 }
