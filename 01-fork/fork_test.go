@@ -287,7 +287,7 @@ func TestComplaints(t *testing.T) {
 		{[]string{"-worker", t.TempDir()}, 1, "permission denied"},
 		{[]string{"-worker", "true"}, 1, "ended with code 0 and no result"},
 		{[]string{"-worker", script(t, `kill -9 $$`)}, 1, "ended with signal killed and no result"},
-		{[]string{"-worker", script(t, `echo first >&2; echo second >&2; exit 7`)}, 1, "ended with code 7 and no result: first"},
+		{[]string{"-worker", script(t, `echo first >&2; echo second >&2; exit 7`)}, 1, "ended with code 7 and no result: second"},
 		{[]string{"-worker", script(t, `echo nonsense >&3; read x <&3`)}, 1, "message: jsontext: invalid character"},
 		{[]string{"-worker", script(t, `echo '{"primes":1,"wall":1}' >&3; while read x; do :; done <&3`)}, 1, "the counts differ: 25 by 1 goroutine"},
 		{[]string{"-worker", script(t, `exec 3>&-; exec sleep 10`)}, 1, "closed its channel and did not end"},

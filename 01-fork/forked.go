@@ -1,16 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 	"time"
-	"unicode"
 
 	"playing-with-processes/internal/ipc"
 	"playing-with-processes/internal/program"
@@ -24,14 +21,13 @@ type forked struct {
 	result result
 	memory int64         // bytes, while all the workers were there
 	cpu    time.Duration // known after its end
-	stderr firstBytes
+	stderr program.Words
 }
 
 // fork starts a worker and sends it its part. Until it has ended, the end of
 // ctx kills it.
 func fork(ctx context.Context, cmd *exec.Cmd, part share) (*forked, error) {
 	f := &forked{cmd: cmd, part: part}
-	// All that a dying worker says would bury the one line that matters.
 	cmd.Stderr = &f.stderr
 	child, err := ipc.Fork(cmd)
 	if err != nil {
@@ -63,10 +59,10 @@ func (f *forked) end() error {
 	case killed:
 		return fmt.Errorf("worker %d did not end after the disconnect", f.Pid())
 	case exit != (ipc.Exit{}):
-		return fmt.Errorf("worker %d ended with %v: %s", f.Pid(), exit, f.stderr.firstLine())
+		return fmt.Errorf("worker %d ended with %v: %s", f.Pid(), exit, f.stderr.Gist())
 	}
 	f.cpu = f.cmd.ProcessState.UserTime() + f.cmd.ProcessState.SystemTime()
-	os.Stderr.Write(f.stderr.bytes)
+	os.Stderr.Write(f.stderr.Bytes())
 	return nil
 }
 
@@ -83,7 +79,7 @@ func (f *forked) fail(why error) error {
 	case killed:
 		return fmt.Errorf("worker %d closed its channel and did not end", f.Pid())
 	}
-	return fmt.Errorf("worker %d ended with %v and no result: %s", f.Pid(), exit, f.stderr.firstLine())
+	return fmt.Errorf("worker %d ended with %v and no result: %s", f.Pid(), exit, f.stderr.Gist())
 }
 
 // letGo disconnects, and waits for the worker's own end, which says more than our
@@ -98,27 +94,4 @@ func (f *forked) letGo() (exit ipc.Exit, killed bool, err error) {
 		err = nil
 	}
 	return exit, killed, err
-}
-
-// firstBytes keeps the beginning of what is written to it.
-type firstBytes struct{ bytes []byte }
-
-func (b *firstBytes) Write(p []byte) (int, error) {
-	const kept = 64 << 10
-	b.bytes = append(b.bytes, p[:min(len(p), kept-len(b.bytes))]...)
-	return len(p), nil
-}
-
-func (b *firstBytes) firstLine() string {
-	const shown = 200
-	line, _, _ := bytes.Cut(bytes.TrimSpace(b.bytes), []byte("\n"))
-	if len(line) == 0 {
-		return "it said nothing"
-	}
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) { // nothing that would disturb a terminal
-			return unicode.ReplacementChar
-		}
-		return r
-	}, string(line[:min(len(line), shown)]))
 }

@@ -47,11 +47,25 @@ func Main(name, usage string, run func(ctx context.Context, args []string) error
 		signals = append(signals, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() {
+		stop()
+		if os.Getpid() == 1 {
+			exitOn(signals)
+		}
+	})
 	err := run(ctx, os.Args[1:])
 	interrupted := ctx.Err() != nil
 	stop()
 	os.Exit(conclude(name, usage, err, interrupted))
+}
+
+// exitOn ends the process with the next of signals. Process 1 of a container needs
+// it: the kernel spares it what it does not handle (pid_namespaces(7)).
+func exitOn(signals []os.Signal) {
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, signals...)
+	<-again
+	os.Exit(exitInterrupted)
 }
 
 func conclude(name, usage string, err error, interrupted bool) int {

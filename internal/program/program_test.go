@@ -2,10 +2,12 @@ package program
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -100,4 +102,32 @@ func TestSecondInterrupt(t *testing.T) {
 func TestCommand(t *testing.T) {
 	require.Nil(t, Command("  "))
 	require.Equal(t, []string{"node", "a.js", "-x"}, Command(" node  a.js\t-x ").Args)
+}
+
+// Of all that a dying program says, one line matters.
+func TestWords(t *testing.T) {
+	for said, want := range map[string]string{
+		"":                        "it said nothing",
+		" \n\n":                   "it said nothing",
+		"sh: 1: x: not found\n":   "sh: 1: x: not found",
+		"started\ncannot go on\n": "cannot go on",
+		"panic: a\n\ngoroutine 1 [running]:\nmain.main()\n\t/x.go:3\nexit status 2\n":        "panic: a",
+		"/x.js:1\nthrow new Error('a')\n^\n\nTypeError [CODE]: a\n    at x\n\nNode.js v20\n": "TypeError [CODE]: a",
+		"Error: old\nError: new\n": "Error: new",
+		"\x1b[2J\xff":              "\ufffd[2J\ufffd",
+		strings.Repeat("x", 300):   strings.Repeat("x", 200),
+	} {
+		var words Words
+		for _, b := range []byte(said) {
+			words.Write([]byte{b})
+		}
+		require.Equal(t, want, words.Gist())
+		require.Equal(t, said, string(words.Bytes()))
+	}
+	var words Words
+	for range 100 {
+		words.Write(bytes.Repeat([]byte("long "), 1000))
+	}
+	require.Len(t, words.Bytes(), 64<<10)
+	require.True(t, bytes.HasSuffix(words.Bytes(), []byte("long long ")))
 }

@@ -2,6 +2,7 @@ package programtest
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,32 +21,38 @@ func adoptOrphans() {
 	}
 }
 
-// requireNoOrphans fails the test if a process that it started runs on, and ends
-// that. One that has been killed already may take a moment.
-func requireNoOrphans(t *testing.T) {
+// requireNoOrphans fails the test if a process with this variable in its
+// environment runs on, and ends it. One that has been killed already may take a
+// moment. A zombie has no environment: it is left to whoever started it.
+func requireNoOrphans(t *testing.T, variable string) {
 	t.Helper()
 	none := func() bool {
-		for _, pid := range children(t) {
+		for _, pid := range children(t, variable) {
 			unix.Wait4(pid, nil, unix.WNOHANG, nil)
 		}
-		return len(children(t)) == 0
+		return len(children(t, variable)) == 0
 	}
 	if t.Failed() || !assert.Eventually(t, none, patience, time.Millisecond, "processes are left") {
-		for _, pid := range children(t) {
+		for _, pid := range children(t, variable) {
 			unix.Kill(pid, unix.SIGKILL)
 			unix.Wait4(pid, nil, 0, nil)
 		}
 	}
 }
 
-// children are the processes whose parent is this one, zombies too.
-func children(t *testing.T) (pids []int) {
+// children are the running processes whose parent is this one, and which have this
+// variable.
+func children(t *testing.T, variable string) (pids []int) {
 	t.Helper()
 	tasks, err := os.ReadDir("/proc/self/task")
 	require.NoError(t, err)
 	for _, task := range tasks {
 		list, _ := os.ReadFile("/proc/self/task/" + task.Name() + "/children")
 		for word := range strings.FieldsSeq(string(list)) {
+			environment, _ := os.ReadFile("/proc/" + word + "/environ")
+			if !slices.Contains(strings.Split(string(environment), "\x00"), variable) {
+				continue
+			}
 			pid, err := strconv.Atoi(word)
 			require.NoError(t, err)
 			pids = append(pids, pid)

@@ -5,12 +5,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,9 +27,15 @@ const playMain = "PLAY_MAIN"
 // because of it; it only turns a hang into a failure.
 const patience = 60 * time.Second
 
-// environment makes what is started be the program. Without the second variable
-// the race detector makes each exit take a second.
-var environment = map[string]string{playMain: "1", "GORACE": "atexit_sleep_ms=0"}
+// environment makes what is started be the program, and tells for which of the
+// tests, which may run side by side. Without GORACE the race detector makes each
+// exit take a second.
+func environment(t *testing.T) (variables []string, mark string) {
+	mark = fmt.Sprintf("STARTED_FOR=%s %d", t.Name(), tests.Add(1))
+	return []string{playMain + "=1", "GORACE=atexit_sleep_ms=0", mark}, mark
+}
+
+var tests atomic.Int64
 
 // Main is the TestMain of a chapter. Started by Command, the test binary and
 // the children it forks are the program, so that the race detector sees them all.
@@ -59,14 +67,12 @@ func Self(t *testing.T) string {
 func Command(t *testing.T, words ...string) *exec.Cmd {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(func() { requireNoOrphans(t) })
+	variables, mark := environment(t)
+	t.Cleanup(func() { requireNoOrphans(t, mark) })
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.WaitDelay = time.Second // what it leaves behind may hold its output
-	cmd.Env = os.Environ()
-	for name, value := range environment {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
+	cmd.Env = append(os.Environ(), variables...)
 	return cmd
 }
 
@@ -133,10 +139,12 @@ func RequireComplaint(t *testing.T, got Result, code int, name, want string) {
 // logger for what the program would print.
 func ForkSelf(t *testing.T) *log.Logger {
 	t.Helper()
-	for name, value := range environment {
+	variables, mark := environment(t)
+	for _, variable := range variables {
+		name, value, _ := strings.Cut(variable, "=")
 		t.Setenv(name, value)
 	}
-	t.Cleanup(func() { requireNoOrphans(t) })
+	t.Cleanup(func() { requireNoOrphans(t, mark) })
 	return log.New(t.Output(), "", 0)
 }
 
