@@ -18,7 +18,7 @@ test: ## formatting, vet, and all tests, in about a minute
 	@test -n "$(RACE)" || echo "no C compiler here: testing without -race"
 	$(GO) test $(RACE) ./...
 
-soak: ## the long proofs: 1,000 forks, 10,000 handles, the speed-up on idle cores
+soak: ## the long proofs: 1,000 forks, 10,000 handles, 100 kills under load, the speed-up on idle cores
 	SOAK=1 $(GO) test -p 1 $(RACE) -run Soak -count=1 -timeout 30m -v ./...
 
 lint: ## vet for Linux and macOS, and staticcheck
@@ -30,8 +30,10 @@ fuzz: ## each fuzz target for FUZZTIME (1m)
 	$(GO) test -run '^$$' -fuzz '^FuzzLines$$' -fuzztime $(FUZZTIME) ./internal/ipc
 	$(GO) test -run '^$$' -fuzz '^FuzzInternal$$' -fuzztime $(FUZZTIME) ./internal/ipc
 	$(GO) test -run '^$$' -fuzz '^FuzzArguments$$' -fuzztime $(FUZZTIME) ./02-four-spawn-methods
+	$(GO) test -run '^$$' -fuzz '^FuzzLaws$$' -fuzztime $(FUZZTIME) ./internal/restart
 
 demo: ## each chapter, once
 	$(GO) run ./01-fork
 	$(GO) run ./02-four-spawn-methods
 	$(GO) run ./03-ipc
+	$(GO) run ./04-auto-restart -demo

@@ -46,26 +46,30 @@ func Main(name, usage string, run func(ctx context.Context, args []string) error
 	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
 		signals = append(signals, syscall.SIGHUP)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), signals...)
-	context.AfterFunc(ctx, func() {
-		stop()
-		if os.Getpid() == 1 {
-			exitOn(signals)
-		}
-	})
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, signals...)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		<-heard
+		endWithNext(heard)
+		cancel()
+	}()
 	err := run(ctx, os.Args[1:])
-	interrupted := ctx.Err() != nil
-	stop()
-	os.Exit(conclude(name, usage, err, interrupted))
+	os.Exit(conclude(name, usage, err, ctx.Err() != nil))
 }
 
-// exitOn ends the process with the next of signals. Process 1 of a container needs
-// it: the kernel spares it what it does not handle (pid_namespaces(7)).
-func exitOn(signals []os.Signal) {
-	again := make(chan os.Signal, 1)
-	signal.Notify(again, signals...)
-	<-again
-	os.Exit(exitInterrupted)
+// endWithNext lets the next signal end the process, as if nobody had ever listened.
+func endWithNext(heard chan os.Signal) {
+	if os.Getpid() != 1 {
+		signal.Stop(heard)
+		return
+	}
+	// The kernel spares the first process of a container what it does not handle
+	// (pid_namespaces(7)).
+	go func() {
+		<-heard
+		os.Exit(exitInterrupted)
+	}()
 }
 
 func conclude(name, usage string, err error, interrupted bool) int {

@@ -193,6 +193,15 @@ func RequireInterruptible(t *testing.T, name string, lines int, words ...string)
 	}
 }
 
+// Times is how often a long proof repeats: as often as short says, unless SOAK is
+// set.
+func Times(short, long int) int {
+	if os.Getenv("SOAK") != "" {
+		return long
+	}
+	return short
+}
+
 // NeedNode skips the test where there is no Node, or fails it if REQUIRE_NODE
 // is set.
 func NeedNode(t *testing.T) {

@@ -1,0 +1,54 @@
+// The worker.js that the notes do not show. It takes the listening socket that
+// comes with the message 'server', and serves on it until its primary says stop,
+// or is gone.
+const http = require('node:http')
+
+const beatEvery = 1000 // ms
+const pages = {
+  '/': answer,
+  // Nothing recovers what a handler throws: the whole process ends.
+  '/crash': () => { throw new Error('a visitor asked for /crash') },
+  '/retire': (req, res) => { retire(); answer(req, res) },
+  // All handlers share one thread, and the heartbeat's timer too: one endless loop
+  // hangs them all.
+  '/hang': () => { while (true); },
+  '/slow': (req, res) => {
+    res.flushHeaders()
+    setTimeout(answer, Number(req.query.get('ms')), req, res)
+  }
+}
+
+const server = http.createServer((req, res) => {
+  const url = new URL(req.url, 'http://localhost')
+  req.query = url.searchParams
+  if (pages[url.pathname]) return pages[url.pathname](req, res)
+  res.writeHead(404).end('404 page not found\n')
+})
+
+function answer (req, res) { res.end(`worker ${process.pid}\n`) }
+function retire () { tell({ act: 'retire' }) }
+function tell (notice) { if (process.connected) process.send(notice) }
+
+process.on('message', (message, handle) => {
+  if (message === 'server') serve(handle)
+  if (message?.act === 'stop') server.close(() => process.disconnect())
+})
+
+// The http server accepts instead of the net server that has come, or on a socket
+// that nobody accepts on yet.
+function serve (handle) {
+  server.listen(handle, () => {
+    console.log(`[worker ${process.pid}] serving on ${server.address().address}:${server.address().port}`)
+    tell({ act: 'ready', heartbeat: beatEvery })
+    setInterval(tell, beatEvery, { act: 'heartbeat' })
+  })
+}
+
+// A wish to be replaced; a second one means at once.
+process.once('SIGTERM', () => {
+  retire()
+  process.once('SIGTERM', () => process.exit(0))
+})
+
+// The primary is gone, or the drain is done.
+process.on('disconnect', () => process.exit(0))

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os/exec"
+	"time"
+
+	"playing-with-processes/internal/restart"
+)
+
+// primary owns the port and the workers. It never accepts a connection: all that
+// come while no worker is there wait in the kernel's queue for the next one.
+//
+// One goroutine, run, has all of its state. Each worker has goroutines of its own,
+// in supervised.go, which report to it.
+type primary struct {
+	listener *net.TCPListener
+	command  func() *exec.Cmd
+	policy   restart.Policy
+	pool     *restart.Pool // says whom to start, and when
+	reports  chan report
+	alive    map[*supervised]bool
+	retiring map[int]*supervised // by place: still serving, until its replacement does
+
+	circuit restart.Circuit // as last told
+	trouble string          // the first error since a worker has last held
+
+	// For who looks on; called by run.
+	onReady   func(pid int)
+	onCircuit func(restart.Circuit)
+}
+
+// newPrimary opens the port for n workers.
+func newPrimary(address string, n int, command func() *exec.Cmd) (*primary, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	p := &primary{
+		listener:  listener.(*net.TCPListener),
+		command:   command,
+		policy:    restart.Default(n),
+		reports:   make(chan report),
+		alive:     map[*supervised]bool{},
+		retiring:  map[int]*supervised{},
+		onReady:   func(int) {},
+		onCircuit: func(restart.Circuit) {},
+	}
+	p.pool = restart.New(p.policy, n, time.Now())
+	return p, nil
+}
+
+// run keeps the workers running until ctx ends, and then ends them.
+func (p *primary) run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		now := time.Now()
+		for place, ok := p.pool.Take(now); ok; place, ok = p.pool.Take(now) {
+			p.start(place)
+		}
+		p.tellCircuit()
+
+		var due <-chan time.Time
+		if next, ok := p.pool.Next(time.Now()); ok {
+			due = time.After(time.Until(next))
+		}
+		select {
+		case <-ctx.Done():
+		case <-due:
+		case r := <-p.reports:
+			p.handle(r)
+		}
+	}
+	p.shutdown()
+	return nil
+}
+
+// start starts the worker of a place.
+func (p *primary) start(place int) {
+	w, err := fork(p, place)
+	if err != nil {
+		p.failed(place, false, restart.NeverReady, err.Error())
+		return
+	}
+	p.alive[w] = true
+	say.Printf("started worker %d", w.Pid())
+}
+
+// handle does what a report calls for.
+func (p *primary) handle(r report) {
+	w := r.worker
+	switch {
+	case r.what == ended:
+		delete(p.alive, w)
+		p.ended(w)
+	case r.what == ready && w.state == starting:
+		p.ready(w)
+	case r.what == retires && w.state == serving:
+		say.Printf("worker %d wants to be replaced; it serves on until then", w.Pid())
+		w.state = retiring
+		p.retiring[w.place] = w
+		p.pool.Retire(w.place, time.Now())
+	}
+}
+
+// ready lets the worker take the place of the one that has announced its retreat.
+func (p *primary) ready(w *supervised) {
+	w.state, w.since = serving, time.Now()
+	p.pool.Ready(w.place, w.since)
+	say.Printf("worker %d is ready, %v after its start", w.Pid(), short(w.since.Sub(w.started)))
+	if old := p.retiring[w.place]; old != nil {
+		delete(p.retiring, w.place)
+		p.stop(old)
+	}
+	p.onReady(w.Pid())
+}
+
+// stop asks a worker to leave.
+func (p *primary) stop(w *supervised) {
+	w.state = stopping
+	go w.stop()
+}
+
+// ended tells a failure from an end that was asked for, or announced.
+func (p *primary) ended(w *supervised) {
+	switch w.state {
+	case retiring:
+		delete(p.retiring, w.place)
+		fallthrough
+	case stopping:
+		say.Printf("worker %d has left with %v", w.Pid(), w.exit)
+		return
+	}
+	wasReady := w.state == serving
+	reason := restart.ReasonFor(wasReady, w.exit)
+	held := wasReady && time.Since(w.since) >= p.policy.StableAfter
+	p.failed(w.place, held, reason, w.epitaph(reason))
+}
+
+// failed leaves it to the policy when to start a replacement. held: what failed
+// before has been overcome since.
+func (p *primary) failed(place int, held bool, reason restart.Reason, what string) {
+	if p.trouble == "" || held {
+		p.trouble = what
+	}
+	now := time.Now()
+	p.pool.Ended(place, reason, now)
+	say.Print(what)
+	if next, ok := p.pool.Next(now); ok && next.After(now) && p.pool.Circuit(now) == restart.Closed {
+		say.Printf("the next start is in %v", short(next.Sub(now)))
+	}
+}
+
+// tellCircuit tells when restarts are suspended, tried and resumed. The first error
+// is told again each time: what follows from it would hide it.
+func (p *primary) tellCircuit() {
+	now := time.Now()
+	circuit := p.pool.Circuit(now)
+	if circuit == p.circuit {
+		return
+	}
+	switch circuit {
+	case restart.Open:
+		next, _ := p.pool.Next(now)
+		say.Printf("restarts are suspended: more than %d in %v; in %v there is one trial start",
+			p.policy.Restarts, p.policy.Period, short(next.Sub(now)))
+		if len(p.alive) == 0 {
+			say.Print("nobody serves until then: connections wait")
+		}
+		say.Printf("the first error was: %s", p.trouble)
+	case restart.HalfOpen:
+		say.Print("this is the trial start")
+	case restart.Closed:
+		say.Print("the trial start has held: back to normal")
+		p.trouble = ""
+	}
+	p.circuit = circuit
+	p.onCircuit(circuit)
+}
+
+// shutdown closes the port, and waits until all workers have left.
+func (p *primary) shutdown() {
+	p.listener.Close()
+	say.Printf("stopping: the workers finish what is open, for %v at the most", drainFor)
+	for w := range p.alive {
+		if w.state != stopping {
+			p.stop(w)
+		}
+	}
+	for len(p.alive) > 0 {
+		if r := <-p.reports; r.what == ended {
+			delete(p.alive, r.worker)
+		}
+	}
+	say.Print("all workers have left, and the port is free")
+}
+
+// invite tells a newcomer what to try.
+func (p *primary) invite() {
+	address := p.listener.Addr()
+	say.Printf("open on http://%v; try in another terminal:", address)
+	for _, try := range []string{
+		"curl %v/                who answers?",
+		"curl %v/crash           a panic that nothing recovers",
+		"curl %v/retire          a worker that asks to be replaced, and drains",
+		"curl %v/hang            a worker that freezes",
+		"curl '%v/slow?ms=3000'  press Ctrl-C here while it runs",
+	} {
+		say.Printf("  "+try, address)
+	}
+	say.Print("  kill -9 a worker, or this primary; Ctrl-C ends all of it, twice at once")
+}
+
+// short is a duration as people like to read it.
+func short(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprint(d.Round(time.Millisecond))
+	}
+	return fmt.Sprintf("%.1fs", d.Seconds())
+}

@@ -1,0 +1,452 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"playing-with-processes/internal/programtest"
+)
+
+const (
+	name       = "04-auto-restart"
+	nodeWorker = "node node/worker.js"
+)
+
+func TestMain(m *testing.M) {
+	flag.Set("test.parallel", "12") // these tests wait more than they work
+	programtest.Main(m, main)
+}
+
+// running is a primary that runs.
+type running struct {
+	*exec.Cmd
+	t       *testing.T
+	address string
+
+	mu    sync.Mutex
+	more  *sync.Cond
+	lines []string
+	ended bool
+	seen  int // lines that await has passed
+}
+
+// launch starts a command line that prints what a primary prints.
+func launch(t *testing.T, words ...string) *running {
+	t.Helper()
+	return launched(t, programtest.Command(t, words...))
+}
+
+func launched(t *testing.T, cmd *exec.Cmd) *running {
+	t.Helper()
+	r := &running{Cmd: cmd, t: t}
+	r.more = sync.NewCond(&r.mu)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	cmd.Stderr = cmd.Stdout
+	require.NoError(t, cmd.Start())
+	go r.read(bufio.NewScanner(out))
+	_, address, _ := strings.Cut(r.await(`http://`), "http://")
+	r.address = strings.TrimSuffix(strings.Fields(address)[0], ";")
+	return r
+}
+
+func (r *running) read(out *bufio.Scanner) {
+	for out.Scan() {
+		r.mu.Lock()
+		r.lines = append(r.lines, out.Text())
+		r.mu.Unlock()
+		r.more.Broadcast()
+	}
+	r.mu.Lock()
+	r.ended = true
+	r.mu.Unlock()
+	r.more.Broadcast()
+}
+
+// await waits for the next line that matches, and returns it. Those that were
+// awaited before, or came before them, do not count.
+func (r *running) await(pattern string) string {
+	r.t.Helper()
+	matching := regexp.MustCompile(pattern)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for {
+		for r.seen < len(r.lines) {
+			r.seen++
+			if matching.MatchString(r.lines[r.seen-1]) {
+				return r.lines[r.seen-1]
+			}
+		}
+		if r.ended {
+			require.FailNow(r.t, "it has ended", "without %q:\n%s", pattern, strings.Join(r.lines, "\n"))
+		}
+		r.more.Wait()
+	}
+}
+
+// awaitPID waits for the next worker of which this is said, and returns its pid.
+func (r *running) awaitPID(said string) int {
+	r.t.Helper()
+	pid, err := strconv.Atoi(regexp.MustCompile(`\d+`).FindString(
+		strings.SplitN(r.await(`worker \d+ `+said), "worker", 2)[1]))
+	require.NoError(r.t, err)
+	return pid
+}
+
+// end waits for its end, and returns all that was printed.
+func (r *running) end() string {
+	r.t.Helper()
+	r.mu.Lock()
+	for !r.ended {
+		r.more.Wait()
+	}
+	r.mu.Unlock()
+	r.Wait()
+	return strings.Join(r.lines, "\n")
+}
+
+// stop ends it as Docker does, and requires that this is a good end.
+func (r *running) stop() string {
+	r.t.Helper()
+	require.NoError(r.t, r.Process.Signal(syscall.SIGTERM))
+	return r.requireGoodEnd()
+}
+
+func (r *running) requireGoodEnd() string {
+	r.t.Helper()
+	out := r.end()
+	require.Zero(r.t, r.ProcessState.ExitCode(), "%v: %s", r.ProcessState, out)
+	return out
+}
+
+// visit must be answered.
+func (r *running) visit(path string) string {
+	r.t.Helper()
+	answer, err := visit(r.t.Context(), r.address, path)
+	require.NoError(r.t, err)
+	return answer
+}
+
+// begin makes a request, and returns once it is being served.
+func (r *running) begin(path string) (finished func() (answer string)) {
+	r.t.Helper()
+	conn, err := net.Dial("tcp", r.address)
+	require.NoError(r.t, err)
+	r.t.Cleanup(func() { conn.Close() })
+	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path)
+	require.NoError(r.t, err)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(r.t, err)
+	return func() string {
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			return err.Error()
+		}
+		return strings.TrimSpace(string(body))
+	}
+}
+
+// script is a shell script that exists.
+func script(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "worker.sh")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return "sh " + path
+}
+
+// each runs a test with Go workers and with Node workers.
+func each(t *testing.T, test func(t *testing.T, worker string)) {
+	t.Parallel()
+	t.Run("Go", func(t *testing.T) {
+		t.Parallel()
+		test(t, "")
+	})
+	t.Run("Node", func(t *testing.T) {
+		programtest.NeedNode(t)
+		t.Parallel()
+		test(t, nodeWorker)
+	})
+}
+
+// Whoever starts it learns from the first lines what to try, and who speaks.
+func TestFirstLines(t *testing.T) {
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1")
+	r.await("is ready")
+	out := r.stop()
+	for _, try := range []string{"/crash", "/retire", "/hang", "/slow", "kill -9", "Ctrl-C"} {
+		require.Contains(t, out, try)
+	}
+	for _, try := range regexp.MustCompile(`curl '?([^' ]+)`).FindAllStringSubmatch(out, -1) {
+		require.True(t, strings.HasPrefix(try[1], r.address+"/"), try[1])
+	}
+	_, silent := programtest.Spoken(out)
+	require.Empty(t, silent)
+}
+
+// The demonstration plays its whole story in time, and the summary has good news.
+func TestDemo(t *testing.T) {
+	each(t, func(t *testing.T, worker string) {
+		begun := time.Now()
+		got := programtest.Run(t, programtest.Self(t), "-demo", "-worker", worker)
+		require.Zero(t, got.Code, got.Stderr)
+		require.Less(t, time.Since(begun), 30*time.Second)
+		for _, want := range []string{
+			`worker \d+ answered \d+, worker \d+ answered \d+: they race`,
+			`no heartbeat for 3s`,
+			`restarts are suspended: more than 10 in 10s`,
+			`the first error was: worker \d+ crashed .*a visitor asked for /crash`,
+			`the trial start has held`,
+			`(?m)^a crash +\S+ +\d+\nkill -9 +\S+ +\d+\nretire +\S+ +0\na freeze +[34]\.\d+s +\d+\na crash loop +\S+s +\d+\n`,
+			`(?m)^ +0 refused\n +0 without an answer or an end$`,
+		} {
+			require.Regexp(t, want, got.Stdout)
+		}
+		for line := range strings.Lines(got.Stdout) {
+			require.LessOrEqual(t, len(line), 150, line)
+		}
+	})
+}
+
+// Go and Node, each as the primary of both: a worker that crashes or is killed is
+// replaced, one that retires after its replacement is ready, and a visitor who is
+// being served when the end comes gets the answer.
+func TestSeatings(t *testing.T) {
+	t.Parallel()
+	self := programtest.Self(t)
+	for seats, words := range map[string][]string{
+		"Go, Go":     {self, "-addr", "127.0.0.1:0", "-n", "1"},
+		"Go, Node":   {self, "-addr", "127.0.0.1:0", "-n", "1", "-worker", nodeWorker},
+		"Node, Go":   {"node", "node/primary.js", "0", "1", self},
+		"Node, Node": {"node", "node/primary.js", "0", "1"},
+	} {
+		t.Run(seats, func(t *testing.T) {
+			if strings.Contains(seats, "Node") {
+				programtest.NeedNode(t)
+			}
+			t.Parallel()
+			r := launch(t, words...)
+			first := r.awaitPID("is ready")
+			require.Equal(t, "worker "+strconv.Itoa(first), r.visit("/"))
+
+			_, err := visit(t.Context(), r.address, "/crash")
+			require.Error(t, err)
+			second := r.awaitPID("is ready")
+			require.NoError(t, syscall.Kill(second, syscall.SIGKILL))
+			third := r.awaitPID("is ready")
+			require.Equal(t, "worker "+strconv.Itoa(third), r.visit("/retire"))
+			fourth := r.awaitPID("is ready")
+			require.Equal(t, third, r.awaitPID(`(has left|exited) with code 0`))
+			require.Equal(t, "worker "+strconv.Itoa(fourth), r.visit("/"))
+
+			require.NoError(t, syscall.Kill(fourth, syscall.SIGTERM)) // a wish to be replaced
+			fifth := r.awaitPID("is ready")
+			require.Equal(t, fourth, r.awaitPID(`(has left|exited) with code 0`))
+
+			finished := r.begin("/slow?ms=700")
+			require.NoError(t, r.Process.Signal(syscall.SIGTERM))
+			require.Equal(t, "worker "+strconv.Itoa(fifth), finished())
+			r.requireGoodEnd()
+		})
+	}
+}
+
+// A cause that is mended while the program runs: restarts stay within the limit,
+// the first error is told again, and then the service is back by itself.
+func TestCrashLoopRecovers(t *testing.T) {
+	t.Parallel()
+	program := filepath.Join(t.TempDir(), "worker")
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", program+" worker")
+	r.await("restarts are suspended: more than 10 in 10s")
+	r.await("nobody serves until then: connections wait")
+	require.Contains(t, r.await("the first error was: "), "no such file or directory")
+
+	visited := make(chan string)
+	go func() {
+		answer, _ := visit(context.Background(), r.address, "/")
+		visited <- answer
+	}()
+	require.NoError(t, os.Symlink(programtest.Self(t), program))
+	r.await("this is the trial start")
+	pid := r.awaitPID("is ready")
+	require.Equal(t, "worker "+strconv.Itoa(pid), <-visited)
+	r.await("back to normal")
+	r.awaitPID("is ready")
+	out := r.stop()
+	require.LessOrEqual(t, strings.Count(out, "] fork: "), 2+10, out)
+	used := r.ProcessState.UserTime() + r.ProcessState.SystemTime()
+	require.Less(t, used, 5*time.Second, "a core has been spinning")
+}
+
+// In a crash loop all say the same: it is passed on once, and its gist each time.
+func TestFirstErrorStays(t *testing.T) {
+	t.Parallel()
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1",
+		"-worker", script(t, "echo a long story >&2; echo no database >&2; exit 3"))
+	require.Contains(t, r.await("first error was"), "never ready (code 3): no database")
+	out := r.stop()
+	require.Equal(t, 1, strings.Count(out, "a long story"), out)
+	require.Equal(t, 6+1, strings.Count(out, "never ready (code 3): no database"), out)
+}
+
+// What a worker says while all is well is passed on, and after a failure as soon as
+// it has held.
+func TestWorkersSpeak(t *testing.T) {
+	t.Parallel()
+	once := filepath.Join(t.TempDir(), "once")
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", script(t,
+		`mkdir `+once+` 2>/dev/null || { echo hello again >&2; echo '{"act":"ready"}' >&3; exec sleep 100; }; exit 1`))
+	r.await("is ready")
+	r.await("hello again")
+	r.stop()
+}
+
+// A worker that is stopped from outside is replaced once its heartbeat has been
+// missed; so is a Node worker in an endless loop.
+func TestFrozen(t *testing.T) {
+	each(t, func(t *testing.T, worker string) {
+		r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", worker)
+		pid := r.awaitPID("is ready")
+		begun := time.Now()
+		if worker == "" {
+			require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
+		} else {
+			go visit(context.Background(), r.address, "/hang")
+		}
+		require.Equal(t, pid, r.awaitPID(`killed \(signal killed\): no heartbeat for 3s`))
+		require.Less(t, time.Since(begun), (missedBeats+2)*beatEvery)
+		require.NotEqual(t, pid, r.awaitPID("is ready"))
+		r.visit("/")
+		r.stop()
+	})
+}
+
+// Only who has promised heartbeats is watched: of these, the first promises none
+// and is silent, the others promise some and are silent.
+func TestWatched(t *testing.T) {
+	t.Parallel()
+	once := filepath.Join(t.TempDir(), "once")
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", script(t, `
+		promise=',"heartbeat":40'
+		mkdir `+once+` 2>/dev/null && promise=
+		echo "{\"act\":\"ready\"$promise}" >&3
+		exec sleep 100`))
+	for range 3 {
+		r.await(`no heartbeat for 120ms`)
+	}
+	r.stop()
+}
+
+// A worker that does not get ready is killed.
+func TestNeverReady(t *testing.T) {
+	t.Parallel()
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", script(t, "exec sleep 100"))
+	r.await(`never ready \(signal killed\): not ready after 10s`)
+	r.stop()
+}
+
+// One that floods the channel, and takes nothing from it, disturbs nobody: of
+// these, the first floods and the others are good workers.
+func TestFlood(t *testing.T) {
+	t.Parallel()
+	once := filepath.Join(t.TempDir(), "once")
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", script(t, `
+		mkdir `+once+` 2>/dev/null && exec yes '{"act":"retire"} or no JSON at all' >&3
+		exec `+programtest.Self(t)+` worker`))
+	good := r.awaitPID("is ready")
+	require.Equal(t, "worker "+strconv.Itoa(good), r.visit("/"))
+	require.NoError(t, syscall.Kill(good, syscall.SIGKILL))
+	r.awaitPID("is ready")
+	r.visit("/")
+	r.stop()
+}
+
+// Who takes no message and no SIGTERM is killed in the end.
+func TestLadder(t *testing.T) {
+	t.Parallel()
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", script(t,
+		`trap 'echo I stay >&2' TERM; echo '{"act":"ready"}' >&3; while :; do sleep 0.1; done`))
+	r.await("is ready")
+	begun := time.Now()
+	out := r.stop()
+	require.GreaterOrEqual(t, time.Since(begun), drainFor+termFor)
+	require.Contains(t, out, "I stay")
+}
+
+// A worker that leaves its channel may finish what is open, and is then replaced.
+func TestDisconnectedWorker(t *testing.T) {
+	t.Parallel()
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", script(t,
+		`echo '{"act":"ready"}' >&3; exec 3>&-; exec sleep 100`))
+	pid := r.awaitPID("is ready")
+	require.Equal(t, pid, r.awaitPID(`killed \(signal terminated\)`))
+	require.NotEqual(t, pid, r.awaitPID("is ready"))
+	r.stop()
+}
+
+// A worker that asks to be replaced as soon as it is ready, each time, gets it
+// later and later.
+func TestRetireLoop(t *testing.T) {
+	t.Parallel()
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", script(t,
+		`echo '{"act":"ready"}' >&3; echo '{"act":"retire"}' >&3; read server <&3; read stop <&3`))
+	begun := time.Now()
+	for range 5 {
+		r.await("has left with code 0")
+	}
+	require.GreaterOrEqual(t, time.Since(begun), (1+2+4+8+16)*50*time.Millisecond)
+	r.stop()
+}
+
+// Bad input is one line and an exit code.
+func TestComplaints(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	for _, test := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"-x"}, 2, "flag provided but not defined: -x"},
+		{[]string{"-n", "0"}, 2, "-n 0: there can be 1 to 512 workers"},
+		{[]string{"-n", "-1"}, 2, "-n -1: there can be 1 to 512 workers"},
+		{[]string{"-n", "100000"}, 2, "-n 100000: there can be 1 to 512 workers"},
+		{[]string{"-demo", "-n", "9"}, 2, "-n 9: there can be 1 to 8 workers"},
+		{[]string{"-n", "many"}, 2, "invalid value"},
+		{[]string{"boss"}, 2, `unexpected arguments ["boss"]`},
+		{[]string{"-n", "2", "worker"}, 2, `unexpected arguments ["worker"]`},
+		{[]string{"worker"}, 1, "worker: not forked: NODE_CHANNEL_FD is not set"},
+		{[]string{"-addr", taken.Addr().String()}, 1, "address already in use"},
+		{[]string{"-demo", "-addr", taken.Addr().String()}, 1, "address already in use"},
+		{[]string{"-addr", "nonsense"}, 1, "missing port in address"},
+		{[]string{"-addr", "127.0.0.1:99999"}, 1, "invalid port"},
+		{[]string{"-addr", "192.0.2.1:0"}, 1, "cannot assign requested address"},
+		{[]string{"-addr", ""}, 2, "-addr is empty"},
+	} {
+		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
+			got := programtest.Run(t, append([]string{programtest.Self(t)}, test.args...)...)
+			programtest.RequireComplaint(t, got, test.code, name, test.want)
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	require.Equal(t, programtest.Result{Stdout: usage}, programtest.Run(t, programtest.Self(t), "-h"))
+}
