@@ -4,9 +4,10 @@
 // Usage: go run ./04-auto-restart [-addr 127.0.0.1:1337] [-n 2] [-worker "node 04-auto-restart/node/worker.js"]
 // or:    go run ./04-auto-restart -demo
 //
-// Read on in primary.go and supervised.go, then worker.go and site.go, which are
-// the other process. When a worker is started again is decided in internal/restart.
-// The demonstration is in demo.go and visitors.go. The page is docs/04-auto-restart.md.
+// Read on in primary.go, supervised.go and ladder.go, then in worker.go and site.go,
+// which are the other process. When a worker is started again is decided in
+// internal/restart. The demonstration is in demo.go and visitors.go, and the page is
+// docs/04-auto-restart.md.
 package main
 
 import (

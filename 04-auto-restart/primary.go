@@ -80,7 +80,7 @@ func (p *primary) run(ctx context.Context) error {
 func (p *primary) start(place int) {
 	w, err := fork(p, place)
 	if err != nil {
-		p.failed(place, false, restart.NeverReady, err.Error())
+		p.failed(place, restart.NeverReady, err.Error())
 		return
 	}
 	p.alive[w] = true
@@ -106,9 +106,9 @@ func (p *primary) handle(r report) {
 
 // ready lets the worker take the place of the one that has announced its retreat.
 func (p *primary) ready(w *supervised) {
-	w.state, w.since = serving, time.Now()
-	p.pool.Ready(w.place, w.since)
-	say.Printf("worker %d is ready, %v after its start", w.Pid(), short(w.since.Sub(w.started)))
+	w.state = serving
+	p.pool.Ready(w.place, time.Now())
+	say.Printf("worker %d is ready, %v after its start", w.Pid(), short(time.Since(w.started)))
 	if old := p.retiring[w.place]; old != nil {
 		delete(p.retiring, w.place)
 		p.stop(old)
@@ -132,20 +132,17 @@ func (p *primary) ended(w *supervised) {
 		say.Printf("worker %d has left with %v", w.Pid(), w.exit)
 		return
 	}
-	wasReady := w.state == serving
-	reason := restart.ReasonFor(wasReady, w.exit)
-	held := wasReady && time.Since(w.since) >= p.policy.StableAfter
-	p.failed(w.place, held, reason, w.epitaph(reason))
+	reason := restart.ReasonFor(w.state == serving, w.exit)
+	p.failed(w.place, reason, w.epitaph(reason))
 }
 
-// failed leaves it to the policy when to start a replacement. held: what failed
-// before has been overcome since.
-func (p *primary) failed(place int, held bool, reason restart.Reason, what string) {
-	if p.trouble == "" || held {
-		p.trouble = what
-	}
+// failed leaves it to the policy when to start a replacement.
+func (p *primary) failed(place int, reason restart.Reason, what string) {
 	now := time.Now()
 	p.pool.Ended(place, reason, now)
+	if p.trouble == "" || p.pool.Failures(place) == 0 { // what was before has been overcome
+		p.trouble = what
+	}
 	say.Print(what)
 	if next, ok := p.pool.Next(now); ok && next.After(now) && p.pool.Circuit(now) == restart.Closed {
 		say.Printf("the next start is in %v", short(next.Sub(now)))

@@ -16,11 +16,6 @@ const (
 	readyFor = 10 * time.Second
 	// missedBeats in a row are a hang. One may be late on a busy machine.
 	missedBeats = 3
-	// drainFor is what open requests get to be finished. `docker stop` waits 10
-	// seconds for all of it.
-	drainFor = 5 * time.Second
-	// termFor is how long a worker has after SIGTERM, which tells it to hurry.
-	termFor = time.Second
 )
 
 // supervised is a worker as the primary sees it.
@@ -36,9 +31,7 @@ type supervised struct {
 	gone  chan struct{} // closed after its end
 	exit  ipc.Exit      // after its end
 
-	// For the primary's goroutine alone.
-	state state
-	since time.Time // when it got ready
+	state state // for the primary's goroutine alone
 }
 
 // state is what the primary expects of a worker.
@@ -179,37 +172,6 @@ func (w *supervised) watch() {
 func (w *supervised) giveUpOn(format string, args ...any) {
 	w.hung <- fmt.Sprintf(format, args...)
 	w.Kill(syscall.SIGKILL)
-}
-
-// stop is the ladder: ask, wait, and then insist.
-func (w *supervised) stop() {
-	ctx, cancel := context.WithTimeout(context.Background(), drainFor)
-	defer cancel()
-	go w.Send(ctx, notice{Act: actStop}) // who does not read keeps it waiting
-	if !w.endsWithin(drainFor) {
-		w.insist()
-	}
-}
-
-// insist is its second half: SIGTERM, and then SIGKILL, which nobody survives.
-func (w *supervised) insist() {
-	if w.endsWithin(0) {
-		return
-	}
-	w.Kill(syscall.SIGTERM)
-	if !w.endsWithin(termFor) {
-		w.Kill(syscall.SIGKILL)
-	}
-	<-w.gone
-}
-
-func (w *supervised) endsWithin(patience time.Duration) bool {
-	select {
-	case <-w.gone:
-		return true
-	case <-time.After(patience):
-		return false
-	}
 }
 
 // epitaph says in one line how the worker has ended.

@@ -183,10 +183,17 @@ func (p *Pool) nextForTrial() (longest *place) {
 	return longest
 }
 
-// advance resumes restarts once a trial start has held.
+// advance resumes restarts once a trial start has held: the cause is gone, and
+// everybody gets a clean record.
 func (p *Pool) advance(now time.Time) {
 	if held, ok := p.trialHeld(); ok && !now.Before(held) {
 		p.open, p.trial = false, none
+		for _, pl := range p.places {
+			pl.inARow = 0
+			if soon := pl.since.Add(p.policy.FirstPause); pl.owed && soon.Before(pl.due) {
+				pl.due = soon
+			}
+		}
 	}
 }
 

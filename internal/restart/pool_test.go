@@ -159,6 +159,31 @@ func TestTrial(t *testing.T) {
 	number, ok := p.Take(now)
 	require.True(t, ok, "the others may start again")
 	require.Equal(t, first, number)
+	p.Ended(first, Crashed, now)
+	requireNext(t, p, now, FirstPause) // with a clean record
+}
+
+// Once a trial start has held, a long pause of before is cut short.
+func TestTrialCutsPauses(t *testing.T) {
+	p, now := New(steady(4), 2, start), start
+	p.Take(now)
+	p.Take(now)
+	for p.Circuit(now) == Closed {
+		p.Ended(0, NeverReady, now)
+		now, _ = p.Next(now)
+		p.Take(now)
+	}
+	for range 10 { // the other one fails for a long time; meanwhile this one is fine
+		p.Ended(0, NeverReady, now)
+		now, _ = p.Next(now)
+		p.Take(now)
+	}
+	p.Ready(0, now)
+	now = now.Add(StableAfter - 1)
+	p.Retire(0, now)
+	requireNext(t, p, now, 1) // the worker serves on, and holds
+	now = now.Add(1)
+	requireNext(t, p, now, FirstPause-1)
 }
 
 // A retire notice is answered at once, again and again, and never counts; but a
