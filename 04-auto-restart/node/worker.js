@@ -2,6 +2,7 @@
 // comes with the message 'server', and serves on it until its primary says stop,
 // or is gone.
 const http = require('node:http')
+const net = require('node:net')
 
 const beatEvery = 1000 // ms
 const pages = {
@@ -21,6 +22,7 @@ const pages = {
 const server = http.createServer((req, res) => {
   const url = new URL(req.url, 'http://localhost')
   req.query = url.searchParams
+  if (leaving) res.setHeader('Connection', 'close') // the next request shall go elsewhere
   if (pages[url.pathname]) return pages[url.pathname](req, res)
   res.writeHead(404).end('404 page not found\n')
 })
@@ -31,7 +33,7 @@ function tell (notice) { if (process.connected) process.send(notice) }
 
 process.on('message', (message, handle) => {
   if (message === 'server') serve(handle)
-  if (message?.act === 'stop') server.close(() => process.disconnect())
+  if (message?.act === 'stop') leave()
 })
 
 // The http server accepts instead of the net server that has come, or on a socket
@@ -42,6 +44,15 @@ function serve (handle) {
     tell({ act: 'ready', heartbeat: beatEvery })
     setInterval(tell, beatEvery, { act: 'heartbeat' })
   })
+}
+
+// It accepts nothing new, and finishes what is open. http's own close() ends idle
+// connections as well, and since Node 26 those, too, whose first request is still on
+// its way.
+let leaving = false
+function leave () {
+  leaving = true
+  net.Server.prototype.close.call(server, () => process.disconnect())
 }
 
 // A wish to be replaced; a second one means at once.
