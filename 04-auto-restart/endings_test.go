@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"os"
 	"syscall"
@@ -75,6 +76,23 @@ func TestKilledWhileBusy(t *testing.T) {
 	r.requireEndWith(workers)
 }
 
+// A worker that is draining still notices that its primary has gone.
+func TestKilledWhileDraining(t *testing.T) {
+	t.Parallel()
+	r, workers := server(t, nil, nil, "")
+	r.begin("/slow?ms=60000")
+	require.NoError(t, r.Process.Signal(syscall.SIGTERM))
+	require.Eventually(t, func() bool { // then all have closed the socket
+		conn, err := net.Dial("tcp", r.address)
+		if err == nil {
+			conn.Close()
+		}
+		return errors.Is(err, syscall.ECONNREFUSED)
+	}, drainFor/2, time.Millisecond)
+	require.NoError(t, r.Process.Kill())
+	r.requireEndWith(workers)
+}
+
 // What takes too long is cut off at the deadline, and that is a good end.
 func TestDrainDeadline(t *testing.T) {
 	each(t, func(t *testing.T, worker string) {
@@ -85,6 +103,7 @@ func TestDrainDeadline(t *testing.T) {
 		require.Equal(t, "unexpected EOF", finished())
 		require.GreaterOrEqual(t, time.Since(begun), drainFor)
 		r.requireEndWith(workers)
+		require.Less(t, time.Since(begun), drainFor+termFor) // SIGTERM made it hurry
 		require.Zero(t, r.ProcessState.ExitCode())
 	})
 }
@@ -123,7 +142,7 @@ func TestStoppedPrimary(t *testing.T) {
 	r.visit("/slow?ms=5000") // longer than a heartbeat may be missed
 	require.NoError(t, r.Process.Signal(syscall.SIGCONT))
 	r.visit("/slow?ms=1500")
-	require.NotContains(t, r.stop(), "heartbeat")
+	require.NotContains(t, r.stop(), "killed")
 }
 
 // Ctrl-C ends the demonstration early, and that is an interruption.

@@ -29,9 +29,9 @@ func (w *supervised) insist() {
 	if w.endsWithin(0) {
 		return
 	}
-	w.Kill(syscall.SIGTERM)
+	w.signal(syscall.SIGTERM)
 	if !w.endsWithin(termFor) {
-		w.Kill(syscall.SIGKILL)
+		w.signal(syscall.SIGKILL)
 	}
 	<-w.gone
 }

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"io"
 	"math/rand/v2"
+	"net"
+	"os"
 	"os/exec"
 	"slices"
 	"sync"
@@ -102,6 +105,21 @@ func patient() restart.Policy {
 	policy.Restarts = 1000
 	policy.MaxPause = time.Millisecond
 	return policy
+}
+
+// What the visitors meet is counted as what it is.
+func TestCount(t *testing.T) {
+	c := &crowd{firsts: make(chan first, 1), tally: tally{answered: map[string]int{}}}
+	c.count("worker 1", nil, time.Hour)
+	for _, err := range []error{
+		&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)},
+		context.DeadlineExceeded, os.ErrDeadlineExceeded, io.ErrUnexpectedEOF,
+	} {
+		c.count("", err, 0)
+	}
+	met := c.sofar()
+	require.Equal(t, []int{1, 1, 2, 1, 5}, []int{met.answered["worker 1"], met.refused, met.hung, len(met.cutOff), met.visits()})
+	require.Equal(t, time.Hour, met.longest)
 }
 
 // A worker that is killed takes with it whom it is serving, and nobody else.

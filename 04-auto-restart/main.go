@@ -5,7 +5,8 @@
 // or:    go run ./04-auto-restart -demo
 //
 // Read on in primary.go, supervised.go and ladder.go, then in worker.go and site.go,
-// which are the other process. When a worker is started again is decided in
+// which are the other process. notice.go has what the two say to each other, and
+// voice.go what a worker says to people. When a worker is started again is decided in
 // internal/restart. The demonstration is in demo.go and visitors.go, and the page is
 // docs/04-auto-restart.md.
 package main

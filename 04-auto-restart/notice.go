@@ -9,8 +9,8 @@ const theServer = "server"
 type notice struct {
 	Act string `json:"act"`
 	// Heartbeat, with ready, promises a notice at least every so many
-	// milliseconds. Who promises nothing is not watched.
-	Heartbeat int64 `json:"heartbeat,omitzero"`
+	// milliseconds, up to a minute. Who promises nothing is not watched.
+	Heartbeat float64 `json:"heartbeat,omitzero"`
 }
 
 const (
@@ -21,4 +21,6 @@ const (
 )
 
 // interval is the time that the worker has promised, or 0.
-func (n notice) interval() time.Duration { return time.Duration(n.Heartbeat) * time.Millisecond }
+func (n notice) interval() time.Duration {
+	return time.Duration(min(n.Heartbeat, 60_000) * float64(time.Millisecond))
+}

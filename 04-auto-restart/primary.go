@@ -25,7 +25,8 @@ type primary struct {
 	retiring map[int]*supervised // by place: still serving, until its replacement does
 
 	circuit restart.Circuit // as last told
-	trouble string          // the first error since a worker has last held
+	trouble map[int]string  // by place: the first error of those in a row
+	failing int             // the place that has failed last
 
 	// For who looks on; called by run.
 	onReady   func(pid int)
@@ -45,6 +46,7 @@ func newPrimary(address string, n int, command func() *exec.Cmd) (*primary, erro
 		reports:   make(chan report),
 		alive:     map[*supervised]bool{},
 		retiring:  map[int]*supervised{},
+		trouble:   map[int]string{},
 		onReady:   func(int) {},
 		onCircuit: func(restart.Circuit) {},
 	}
@@ -78,9 +80,10 @@ func (p *primary) run(ctx context.Context) error {
 
 // start starts the worker of a place.
 func (p *primary) start(place int) {
+	p.tellCircuit() // it may be the trial start
 	w, err := fork(p, place)
 	if err != nil {
-		p.failed(place, restart.NeverReady, err.Error())
+		p.failed(place, restart.NeverReady, fmt.Sprintf("cannot start a worker: %v", err))
 		return
 	}
 	p.alive[w] = true
@@ -91,16 +94,15 @@ func (p *primary) start(place int) {
 func (p *primary) handle(r report) {
 	w := r.worker
 	switch {
-	case r.what == ended:
+	case r.what == hasEnded:
 		delete(p.alive, w)
 		p.ended(w)
-	case r.what == ready && w.state == starting:
+	case r.what == saidReady && w.state == starting:
 		p.ready(w)
-	case r.what == retires && w.state == serving:
-		say.Printf("worker %d wants to be replaced; it serves on until then", w.Pid())
-		w.state = retiring
-		p.retiring[w.place] = w
-		p.pool.Retire(w.place, time.Now())
+	case r.what == saidRetire && w.state == starting:
+		w.wish = true
+	case r.what == saidRetire && w.state == serving:
+		p.retire(w)
 	}
 }
 
@@ -114,11 +116,23 @@ func (p *primary) ready(w *supervised) {
 		p.stop(old)
 	}
 	p.onReady(w.Pid())
+	if w.wish {
+		p.retire(w)
+	}
+}
+
+// retire lets the policy start a replacement.
+func (p *primary) retire(w *supervised) {
+	say.Printf("worker %d wants to be replaced; it serves on until then", w.Pid())
+	w.state = retiring
+	p.retiring[w.place] = w
+	p.pool.Retire(w.place, time.Now())
 }
 
 // stop asks a worker to leave.
 func (p *primary) stop(w *supervised) {
 	w.state = stopping
+	w.voice.release()
 	go w.stop()
 }
 
@@ -129,7 +143,7 @@ func (p *primary) ended(w *supervised) {
 		delete(p.retiring, w.place)
 		fallthrough
 	case stopping:
-		say.Printf("worker %d has left with %v", w.Pid(), w.exit)
+		say.Print(w.epitaph("has left"))
 		return
 	}
 	reason := restart.ReasonFor(w.state == serving, w.exit)
@@ -140,13 +154,15 @@ func (p *primary) ended(w *supervised) {
 func (p *primary) failed(place int, reason restart.Reason, what string) {
 	now := time.Now()
 	p.pool.Ended(place, reason, now)
-	if p.trouble == "" || p.pool.Failures(place) == 0 { // what was before has been overcome
-		p.trouble = what
+	if p.pool.Failures(place) <= 1 { // of what came before, a worker has recovered
+		p.trouble[place] = what
 	}
+	p.failing = place
 	say.Print(what)
-	if next, ok := p.pool.Next(now); ok && next.After(now) && p.pool.Circuit(now) == restart.Closed {
-		say.Printf("the next start is in %v", short(next.Sub(now)))
+	if due, ok := p.pool.Due(place, now); ok && due.After(now) && p.pool.Circuit(now) == restart.Closed {
+		say.Printf("its replacement is started in %v", short(due.Sub(now)))
 	}
+	p.tellCircuit()
 }
 
 // tellCircuit tells when restarts are suspended, tried and resumed. The first error
@@ -159,21 +175,30 @@ func (p *primary) tellCircuit() {
 	}
 	switch circuit {
 	case restart.Open:
-		next, _ := p.pool.Next(now)
-		say.Printf("restarts are suspended: more than %d in %v; in %v there is one trial start",
-			p.policy.Restarts, p.policy.Period, short(next.Sub(now)))
-		if len(p.alive) == 0 {
-			say.Print("nobody serves until then: connections wait")
-		}
-		say.Printf("the first error was: %s", p.trouble)
+		p.tellOpen(now)
 	case restart.HalfOpen:
-		say.Print("this is the trial start")
+		say.Print("now there is the trial start")
 	case restart.Closed:
 		say.Print("the trial start has held: back to normal")
-		p.trouble = ""
 	}
 	p.circuit = circuit
 	p.onCircuit(circuit)
+}
+
+// tellOpen tells why nobody is started for now, and until when.
+func (p *primary) tellOpen(now time.Time) {
+	why := "the trial start has failed"
+	if p.circuit == restart.Closed {
+		why = fmt.Sprintf("restarts are suspended: more than %d in %v", p.policy.Restarts, p.policy.Period)
+	}
+	if next, ok := p.pool.Next(now); ok {
+		why += fmt.Sprintf("; in %v there is a trial start", short(next.Sub(now)))
+	}
+	say.Print(why)
+	if len(p.alive) == 0 {
+		say.Print("nobody serves until then: connections wait")
+	}
+	say.Printf("the first error was: %s", p.trouble[p.failing])
 }
 
 // shutdown closes the port, and waits until all workers have left.
@@ -186,9 +211,7 @@ func (p *primary) shutdown() {
 		}
 	}
 	for len(p.alive) > 0 {
-		if r := <-p.reports; r.what == ended {
-			delete(p.alive, r.worker)
-		}
+		p.handle(<-p.reports)
 	}
 	say.Print("all workers have left, and the port is free")
 }

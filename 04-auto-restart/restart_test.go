@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"flag"
+	"log"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -16,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"playing-with-processes/internal/programtest"
+	"playing-with-processes/internal/restart"
 )
 
 const (
@@ -56,7 +59,7 @@ func TestDemo(t *testing.T) {
 			`restarts are suspended: more than 10 in 10s`,
 			`the first error was: worker \d+ crashed .*a visitor asked for /crash`,
 			`the trial start has held`,
-			`(?m)^a crash +\S+ +\d+\nkill -9 +\S+ +\d+\nretire +\S+ +0\na freeze +[34]\.\d+s +\d+\na crash loop +\S+s +\d+\n`,
+			`(?m)^a crash +\S+ +\d+\nkill -9 +\S+ +\d+\nretire +\S+ +0\na freeze +[2345]\.\d+s +\d+\na crash loop +\S+s +\d+\n`,
 			`(?m)^ +0 refused\n +0 without an answer or an end$`,
 		} {
 			require.Regexp(t, want, got.Stdout)
@@ -95,18 +98,48 @@ func TestSeatings(t *testing.T) {
 			third := r.awaitPID("is ready")
 			require.Equal(t, "worker "+strconv.Itoa(third), r.visit("/retire"))
 			fourth := r.awaitPID("is ready")
-			require.Equal(t, third, r.awaitPID(`(has left|exited) with code 0`))
+			require.Equal(t, third, r.awaitPID(`(has left|exited).*code 0`))
 			require.Equal(t, "worker "+strconv.Itoa(fourth), r.visit("/"))
 
 			require.NoError(t, syscall.Kill(fourth, syscall.SIGTERM)) // a wish to be replaced
 			fifth := r.awaitPID("is ready")
-			require.Equal(t, fourth, r.awaitPID(`(has left|exited) with code 0`))
+			require.Equal(t, fourth, r.awaitPID(`(has left|exited).*code 0`))
 
 			finished := r.begin("/slow?ms=700")
 			require.NoError(t, r.Process.Signal(syscall.SIGTERM))
 			require.Equal(t, "worker "+strconv.Itoa(fifth), finished())
 			r.requireGoodEnd()
 		})
+	}
+}
+
+// Node's primary, too, tells what is wrong, goes on trying, and drains whatever ends it.
+func TestNodePrimary(t *testing.T) {
+	programtest.NeedNode(t)
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	_, port, err := net.SplitHostPort(taken.Addr().String())
+	require.NoError(t, err)
+	got := programtest.Run(t, "node", "node/primary.js", port)
+	require.Equal(t, programtest.Result{Stderr: "port " + port + ": EADDRINUSE\n", Code: 1}, got)
+	require.Equal(t, 2, programtest.Run(t, "node", "node/primary.js", "0", "none").Code)
+
+	r := launch(t, "node", "node/primary.js", "0", "1", "/nonexistent")
+	for range 3 {
+		r.await("ENOENT")
+	}
+	r.stop()
+
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		r := launch(t, "node", "node/primary.js", "0", "2")
+		r.await("is ready")
+		r.await("is ready")
+		finished := r.begin("/slow?ms=300")
+		require.NoError(t, r.Process.Signal(sig))
+		require.Regexp(t, `worker \d+`, finished())
+		r.requireGoodEnd()
 	}
 }
 
@@ -126,7 +159,7 @@ func TestCrashLoopRecovers(t *testing.T) {
 		visited <- answer
 	}()
 	require.NoError(t, os.Symlink(programtest.Self(t), program))
-	r.await("this is the trial start")
+	r.await("now there is the trial start")
 	pid := r.awaitPID("is ready")
 	require.Equal(t, "worker "+strconv.Itoa(pid), <-visited)
 	r.await("back to normal")
@@ -146,6 +179,33 @@ func TestFirstErrorStays(t *testing.T) {
 	out := r.stop()
 	require.Equal(t, 1, strings.Count(out, "a long story"), out)
 	require.Equal(t, 6+1, strings.Count(out, "never ready (code 3): no database"), out)
+	require.NotContains(t, out, "back to normal")
+}
+
+// The first error is the first of those in a row, of the place that keeps failing:
+// what a worker that had held ended of, or happens to others, does not hide it.
+func TestFirstErrorOfItsPlace(t *testing.T) {
+	var out strings.Builder
+	say = log.New(&out, "", 0)
+	p, err := newPrimary("127.0.0.1:0", 2, nil)
+	require.NoError(t, err)
+	defer p.listener.Close()
+	later := time.Now().Add(time.Hour) // every pause is over
+	p.pool.Take(later)
+	p.pool.Take(later)
+	p.pool.Ready(0, time.Now().Add(-restart.StableAfter))
+	p.failed(0, restart.Killed, "it was killed")
+	for _, what := range []string{"no database", "no database, of course"} {
+		p.pool.Take(later)
+		p.failed(0, restart.Crashed, what)
+	}
+	p.failed(1, restart.Killed, "the other one")
+	for p.circuit == restart.Closed {
+		p.pool.Take(later)
+		p.pool.Take(later)
+		p.failed(0, restart.Crashed, "and so on")
+	}
+	require.Contains(t, out.String(), "the first error was: no database\n")
 }
 
 // What a worker says while all is well is passed on, and after a failure as soon as
@@ -154,10 +214,11 @@ func TestWorkersSpeak(t *testing.T) {
 	t.Parallel()
 	once := filepath.Join(t.TempDir(), "once")
 	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", script(t,
-		`mkdir `+once+` 2>/dev/null || { echo hello again >&2; echo '{"act":"ready"}' >&3; exec sleep 100; }; exit 1`))
+		`mkdir `+once+` 2>/dev/null && exit 1
+		echo hello again >&2; echo '{"act":"ready"}' >&3; read server <&3; read stop <&3; echo good bye >&2`))
 	r.await("is ready")
 	r.await("hello again")
-	r.stop()
+	require.Contains(t, r.stop(), "good bye")
 }
 
 // A worker that is stopped from outside is replaced once its heartbeat has been
@@ -173,6 +234,7 @@ func TestFrozen(t *testing.T) {
 			go visit(context.Background(), r.address, "/hang")
 		}
 		require.Equal(t, pid, r.awaitPID(`killed \(signal killed\): no heartbeat for 3s`))
+		require.GreaterOrEqual(t, time.Since(begun), (missedBeats-1)*beatEvery)
 		require.Less(t, time.Since(begun), (missedBeats+2)*beatEvery)
 		require.NotEqual(t, pid, r.awaitPID("is ready"))
 		r.visit("/")
@@ -238,7 +300,9 @@ func TestDisconnectedWorker(t *testing.T) {
 	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", script(t,
 		`echo '{"act":"ready"}' >&3; exec 3>&-; exec sleep 100`))
 	pid := r.awaitPID("is ready")
+	begun := time.Now()
 	require.Equal(t, pid, r.awaitPID(`killed \(signal terminated\)`))
+	require.GreaterOrEqual(t, time.Since(begun), drainFor-time.Second) // it might have had something open
 	require.NotEqual(t, pid, r.awaitPID("is ready"))
 	r.stop()
 }
@@ -251,10 +315,75 @@ func TestRetireLoop(t *testing.T) {
 		`echo '{"act":"ready"}' >&3; echo '{"act":"retire"}' >&3; read server <&3; read stop <&3`))
 	begun := time.Now()
 	for range 5 {
-		r.await("has left with code 0")
+		r.await(`has left \(code 0\)`)
 	}
 	require.GreaterOrEqual(t, time.Since(begun), (1+2+4+8+16)*50*time.Millisecond)
 	r.stop()
+}
+
+// Who has announced its end has not failed, however it ends; and a wish from before
+// it was ready is not forgotten.
+func TestRetiringWorkerEnds(t *testing.T) {
+	t.Parallel()
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", script(t,
+		`read server <&3; echo '{"act":"retire"}' >&3; echo '{"act":"ready"}' >&3; exit 7`))
+	r.await(`has left \(code 7\)`)
+	r.await(`has left \(code 7\)`)
+	require.NotRegexp(t, "never ready|crashed", r.stop())
+}
+
+// Ready is ready, however often it is said.
+func TestReadyAgain(t *testing.T) {
+	t.Parallel()
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", script(t,
+		`for i in 1 2 3 4; do echo '{"act":"ready"}' >&3; done; read server <&3; read stop <&3`))
+	r.await("is ready")
+	require.Equal(t, 1, strings.Count(r.stop(), "is ready"))
+}
+
+// A worker may be a script that starts the real one, which has the port: it does not
+// outlive the script.
+func TestWrappedWorker(t *testing.T) {
+	t.Parallel()
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", script(t,
+		programtest.Self(t)+` worker; exit $?`))
+	script := r.awaitPID("is ready")
+	inner := pidIn(t, r.visit("/"))
+	require.NotEqual(t, script, inner)
+	require.NoError(t, syscall.Kill(script, syscall.SIGKILL))
+	r.awaitPID("is ready")
+	require.NotEqual(t, inner, pidIn(t, r.visit("/")))
+	require.NoError(t, syscall.Kill(pidIn(t, r.visit("/")), syscall.SIGSTOP))
+	require.NoError(t, r.Process.Signal(syscall.SIGTERM))
+	r.requireEndWith([]int{inner})
+}
+
+// A worker has no part in the primary's standard input.
+func TestWorkersHaveNoInput(t *testing.T) {
+	t.Parallel()
+	cmd := programtest.Command(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", script(t,
+		`read line && echo heard $line >&2; echo '{"act":"ready"}' >&3; read server <&3; read stop <&3`))
+	cmd.Stdin = strings.NewReader("for the primary\n")
+	r := launched(t, cmd)
+	r.await("is ready")
+	require.NotContains(t, r.stop(), "heard")
+}
+
+// When the socket is broken, and a worker can do that to all of them, the workers do
+// not look well and answer nobody.
+func TestBrokenSocket(t *testing.T) {
+	say = programtest.ForkSelf(t)
+	p, err := newPrimary("127.0.0.1:0", 1, func() *exec.Cmd { return command("") })
+	require.NoError(t, err)
+	raw, err := p.listener.SyscallConn()
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	p.onReady = func(int) {
+		raw.Control(func(fd uintptr) { syscall.Shutdown(int(fd), syscall.SHUT_RD) })
+	}
+	p.onCircuit = func(c restart.Circuit) { stop() }
+	require.NoError(t, p.run(ctx))
+	require.NotEqual(t, restart.Closed, p.circuit)
 }
 
 // Bad input is one line and an exit code.

@@ -97,6 +97,14 @@ func (r *running) awaitPID(said string) int {
 	return pid
 }
 
+// pidIn is the pid of who gave this answer.
+func pidIn(t *testing.T, answer string) int {
+	t.Helper()
+	pid, err := strconv.Atoi(strings.TrimPrefix(answer, "worker "))
+	require.NoError(t, err)
+	return pid
+}
+
 // end waits for its end, and returns all that was printed.
 func (r *running) end() string {
 	r.t.Helper()

@@ -10,10 +10,17 @@ import (
 	"playing-with-processes/internal/restart"
 )
 
+// config is enough for what a worker has to say; a hostile one shall not have more
+// of our memory.
+var config = ipc.Config{MaxLine: 64 << 10, MaxInbox: 1 << 20}
+
 const (
+	// perMessage is what each message costs its sender: who floods us waits.
+	perMessage = time.Millisecond
 	// readyFor is how long a worker may take to get ready: Node needs 50 ms, a
 	// server that fills its caches first some seconds.
-	readyFor = 10 * time.Second
+	readyFor   = 10 * time.Second
+	readyTicks = 10
 	// missedBeats in a row are a hang. One may be late on a busy machine.
 	missedBeats = 3
 )
@@ -25,13 +32,16 @@ type supervised struct {
 	started time.Time
 	voice   *voice
 
-	ready chan notice   // what it said when it got ready
-	beats chan struct{} // it has said something
-	hung  chan string   // why we have killed it
-	gone  chan struct{} // closed after its end
-	exit  ipc.Exit      // after its end
+	ready  chan notice   // what it said when it got ready
+	beats  chan struct{} // it has said something
+	silent chan struct{} // closed when it cannot say any more
+	hung   chan string   // why we have killed it
+	gone   chan struct{} // closed after its end
+	exit   ipc.Exit      // after its end
 
-	state state // for the primary's goroutine alone
+	// For the primary's goroutine alone.
+	state state
+	wish  bool // to be replaced, said before it was ready
 }
 
 // state is what the primary expects of a worker.
@@ -53,9 +63,9 @@ type report struct {
 type news int
 
 const (
-	ready news = iota
-	retires
-	ended
+	saidReady news = iota
+	saidRetire
+	hasEnded
 )
 
 // fork starts the worker of a place and hands it the port.
@@ -66,6 +76,7 @@ func fork(p *primary, place int) (*supervised, error) {
 		voice:   &voice{held: p.pool.Failures(place) > 0},
 		ready:   make(chan notice, 1),
 		beats:   make(chan struct{}, 1),
+		silent:  make(chan struct{}),
 		hung:    make(chan string, 1),
 		gone:    make(chan struct{}),
 	}
@@ -74,7 +85,7 @@ func fork(p *primary, place int) (*supervised, error) {
 	// In a process group of its own it does not get the terminal's Ctrl-C, which
 	// is for the primary: it would end before it has drained.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	child, err := ipc.Fork(cmd)
+	child, err := config.Fork(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -94,12 +105,18 @@ func (w *supervised) handOver(p *primary) {
 	w.SendHandle(ctx, theServer, p.listener)
 }
 
-// wait waits for the worker's end. The error, if any, is that somebody else still
-// holds its standard error.
+// wait waits for the worker's end, and ends what it has left behind: a process that
+// it has started may have the port. The error, if any, is that such a one still held
+// its standard error.
 func (w *supervised) wait() {
 	w.exit, _ = w.Wait()
+	w.signal(syscall.SIGKILL)
 	close(w.gone)
 }
+
+// signal signals the worker and what it has started. Its process group has its pid,
+// which nobody else gets while there is somebody in the group.
+func (w *supervised) signal(sig syscall.Signal) { syscall.Kill(-w.Pid(), sig) }
 
 // listen reports what the worker says, each thing once, and its end after that.
 func (w *supervised) listen(reports chan<- report) {
@@ -109,6 +126,7 @@ func (w *supervised) listen(reports chan<- report) {
 			continue // a message that got lost
 		}
 		message.Close()
+		w.endsWithin(perMessage)
 		select {
 		case w.beats <- struct{}{}:
 		default: // watch has not looked since the last one
@@ -120,44 +138,51 @@ func (w *supervised) listen(reports chan<- report) {
 		switch said.Act {
 		case actReady:
 			w.ready <- said
-			reports <- report{w, ready}
+			reports <- report{w, saidReady}
 		case actRetire:
-			reports <- report{w, retires}
+			reports <- report{w, saidRetire}
 		default:
 			continue
 		}
 		told[said.Act] = true
 	}
+	close(w.silent)
 	// It may have closed its channel only, to finish what is open.
 	if !w.endsWithin(drainFor) {
 		w.insist()
 	}
-	reports <- report{w, ended}
+	reports <- report{w, hasEnded}
 }
 
 // watch kills a worker that does not get ready, or hangs: one that has promised a
 // heartbeat and does not keep it.
+//
+// What is counted are ticks, and not the time: if this process was stopped itself,
+// nobody was late.
 func (w *supervised) watch() {
 	var said notice
-	select {
-	case said = <-w.ready:
-	case <-w.gone:
-		return
-	case <-time.After(readyFor):
-		w.giveUpOn("not ready after %v", readyFor)
-		return
+	tick := time.Tick(readyFor / readyTicks)
+	for missed := 0; said.Act == ""; {
+		select {
+		case said = <-w.ready:
+		case <-w.silent:
+			return
+		case <-tick:
+			if missed++; missed == readyTicks {
+				w.giveUpOn("not ready after %v", readyFor)
+				return
+			}
+		}
 	}
 	defer time.AfterFunc(restart.StableAfter, w.voice.release).Stop()
 
-	// What is counted are ticks, and not the time since the last beat: if this
-	// process was stopped itself, nobody was late.
-	var tick <-chan time.Time
+	tick = nil
 	if said.interval() > 0 {
 		tick = time.Tick(said.interval())
 	}
 	for missed := 0; missed <= missedBeats; {
 		select {
-		case <-w.gone:
+		case <-w.silent:
 			return
 		case <-w.beats:
 			missed = 0
@@ -171,19 +196,19 @@ func (w *supervised) watch() {
 // giveUpOn kills a worker that would not listen to anything else.
 func (w *supervised) giveUpOn(format string, args ...any) {
 	w.hung <- fmt.Sprintf(format, args...)
-	w.Kill(syscall.SIGKILL)
+	w.signal(syscall.SIGKILL)
 }
 
 // epitaph says in one line how the worker has ended.
-func (w *supervised) epitaph(reason restart.Reason) string {
-	how := fmt.Sprintf("worker %d %v (%v)", w.Pid(), reason, w.exit)
+func (w *supervised) epitaph(how any) string {
+	text := fmt.Sprintf("worker %d %v (%v)", w.Pid(), how, w.exit)
 	select {
 	case why := <-w.hung:
-		return how + ": " + why
+		return text + ": " + why
 	default:
 	}
-	if line, ok := w.voice.gist(); ok && w.exit.Signal == 0 {
-		return how + ": " + line
+	if line, ok := w.voice.gist(); ok && w.exit.Signal == 0 && w.exit.Code != 0 {
+		return text + ": " + line
 	}
-	return how
+	return text
 }

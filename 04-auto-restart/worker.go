@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
+	"log"
 	"net"
+	"net/http"
 	"time"
 
 	"playing-with-processes/internal/drain"
@@ -28,6 +31,8 @@ func worker(ctx context.Context) error {
 	// SIGTERM to this worker alone is a wish to be replaced.
 	defer context.AfterFunc(ctx, func() { tell(primary, actRetire) })()
 
+	finished, finish := context.WithCancel(context.Background())
+	defer finish()
 	for message, err := range primary.Messages() {
 		if err != nil {
 			return err
@@ -38,12 +43,16 @@ func worker(ctx context.Context) error {
 		}
 		var asked notice
 		if message.Decode(&asked) == nil && asked.Act == actStop {
-			go leave(ctx, server, primary)
+			go func() {
+				leave(ctx, server)
+				finish()
+				primary.Disconnect()
+			}()
 		}
 	}
 	// The end of the channel, and nobody had to look for it: the primary is gone,
 	// or the drain is done.
-	ctx, cancel := context.WithTimeout(context.Background(), orphanFor)
+	ctx, cancel := context.WithTimeout(finished, orphanFor)
 	defer cancel()
 	server.Drain(ctx)
 	return nil
@@ -53,9 +62,11 @@ func worker(ctx context.Context) error {
 // the same, and the kernel gives each connection to one of them.
 func serve(server *drain.Server, listener net.Listener, primary *ipc.Channel) {
 	say.Printf("serving on %v", listener.Addr())
-	primary.Send(context.Background(), notice{Act: actReady, Heartbeat: beatEvery.Milliseconds()})
+	primary.Send(context.Background(), notice{Act: actReady, Heartbeat: float64(beatEvery.Milliseconds())})
 	go beat(primary)
-	server.Serve(listener)
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		log.Fatalf("worker: %v", err) // else it would look well, and answer nobody
+	}
 }
 
 // beat sends heartbeats as long as the channel lives. That it does shows that this
@@ -68,15 +79,14 @@ func beat(primary *ipc.Channel) {
 	}
 }
 
-// leave accepts nothing new, finishes what is open, and ends the channel. SIGTERM
-// means that there has been time enough for it. If that has been heard before, as a
-// wish, a second one ends the process at once.
-func leave(ctx context.Context, server *drain.Server, primary *ipc.Channel) {
+// leave accepts nothing new, and finishes what is open. SIGTERM means that there has
+// been time enough for it. If that has been heard before, as a wish, a second one
+// ends the process at once.
+func leave(ctx context.Context, server *drain.Server) {
 	if ctx.Err() != nil {
 		ctx = context.Background()
 	}
 	server.Drain(ctx)
-	primary.Disconnect()
 }
 
 // tell sends a notice. The error is that the primary is gone, of which the loop

@@ -1,8 +1,9 @@
 // The notes' master.js. Repaired: the names are spelled as they are used; the path
 // is joined; the event is called 'exit'; this process does not accept connections
 // itself, and so leave them unanswered; who keeps failing is started again after
-// longer and longer pauses; all workers end with this process, whatever ends it.
-// It leaves out what needs more than a page: a limit on restarts, the heartbeat.
+// longer and longer pauses; all workers that are not frozen end with this process,
+// whatever ends it. It leaves out what needs more than a page: a limit on restarts,
+// the heartbeat.
 //
 // node primary.js [PORT [N]]            N worker.js
 // node primary.js PORT N PROGRAM        N workers, any program that speaks the channel
@@ -19,8 +20,14 @@ const maxPause = 30_000 // ms
 const stableAfter = 2000 // ms; who has been ready for so long has held
 const drainFor = 5000 // ms
 
-// A net.Server would accept. There is no public way to hold a listening socket
-// without that; this is the one that node:cluster itself uses. The workers listen.
+if (!(n >= 1 && port >= 0 && port < 65536)) {
+  console.error('Usage: node primary.js [PORT [N [PROGRAM]]]')
+  process.exit(2)
+}
+
+// A net.Server would accept. There is no public way to hold a socket without that;
+// this is the one that node:cluster itself uses. It has an address only: from when the
+// first worker listens, connections wait.
 const socket = net._createServerHandle('127.0.0.1', Number(port), 4, -1)
 const bound = {}
 const failed = typeof socket === 'number' ? socket : socket.getsockname(bound)
@@ -45,31 +52,44 @@ function createWorker (failures = 0, old) {
   say('started worker', worker.pid)
   worker.send('server', socket)
 
-  worker.on('message', ({ act }) => {
-    if (act === 'ready') {
+  worker.on('message', (message) => {
+    if (message?.act === 'ready') {
       ready = performance.now()
       say(`worker ${worker.pid} is ready`)
       if (old) stop(old)
+      old = undefined
     }
-    if (act === 'retire' && !leaving) {
+    if (message?.act === 'retire' && !leaving) {
       leaving = true
       say(`worker ${worker.pid} wants to be replaced`)
       again(worker)
     }
   })
   worker.on('exit', (code, signal) => {
-    workers.delete(worker)
     say(`worker ${worker.pid} exited with ${signal ? `signal ${signal}` : `code ${code}`}`)
-    if (stopping) return workers.size || process.exit(0)
-    if (!leaving) again()
+    gone()
   })
-  worker.on('error', (err) => say(`worker ${worker.pid}: ${err.message}`))
+  worker.on('error', (err) => {
+    say(err.message)
+    if (!worker.pid) gone() // it could not be started, and there is no 'exit'
+  })
 
-  function again (old) {
+  function gone () {
+    workers.delete(worker)
+    if (stopping) return endIfAlone()
+    if (!leaving) again(old)
+  }
+
+  // again replaces this worker; who serves on until then is predecessor.
+  function again (predecessor) {
     const held = ready && performance.now() - ready >= stableAfter
     const pause = held ? 0 : Math.min(firstPause * 2 ** failures, maxPause)
-    setTimeout(() => stopping || createWorker(held ? 0 : failures + 1, old), pause)
+    setTimeout(() => stopping || createWorker(held ? 0 : failures + 1, predecessor), pause)
   }
+}
+
+function endIfAlone () {
+  if (workers.size === 0) process.exit(0)
 }
 
 // The ladder: ask, SIGTERM, SIGKILL.
@@ -86,6 +106,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     say('stopping')
     socket.close()
     for (const worker of workers) stop(worker)
+    endIfAlone()
   })
 }
 

@@ -20,7 +20,7 @@ const pages = {
 }
 
 const server = http.createServer((req, res) => {
-  const url = new URL(req.url, 'http://localhost')
+  const url = new URL('http://localhost' + req.url)
   req.query = url.searchParams
   if (leaving) res.setHeader('Connection', 'close') // the next request shall go elsewhere
   if (pages[url.pathname]) return pages[url.pathname](req, res)
@@ -55,10 +55,12 @@ function leave () {
   net.Server.prototype.close.call(server, () => process.disconnect())
 }
 
-// A wish to be replaced; a second one means at once.
-process.once('SIGTERM', () => {
+// A wish to be replaced; a second one means at once, as does one while it is leaving.
+let asked = false
+process.on('SIGTERM', () => {
+  if (asked || leaving) process.exit(0)
+  asked = true
   retire()
-  process.once('SIGTERM', () => process.exit(0))
 })
 
 // The primary is gone, or the drain is done.

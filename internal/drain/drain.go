@@ -67,8 +67,9 @@ func (s *Server) Serve(l net.Listener) error {
 }
 
 // Drain closes the listeners, and waits until all connections have ended: each
-// answer ends its own. An idle connection, on which the next request may be on its
-// way, is waited for until ctx ends. Then what is left is closed.
+// answer that is begun from now on ends its own. An idle connection, on which the
+// next request may be on its way, is waited for until ctx ends. Then what is left is
+// closed.
 func (s *Server) Drain(ctx context.Context) error {
 	s.mu.Lock()
 	s.leaving.Store(true)

@@ -190,6 +190,33 @@ func TestDeadline(t *testing.T) {
 	waiting.requireEnd()
 }
 
+// A connection that a handler has taken over is the handler's own, and each listener
+// is closed.
+func TestHijackedConnection(t *testing.T) {
+	l, other := listen(t), listen(t)
+	close(l.gate)
+	s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		require.NoError(t, err)
+		conn.Close()
+	}), l)
+	served := make(chan error)
+	go func() { served <- s.Serve(other) }()
+	c := dial(t, l)
+	c.ask("/")
+	c.requireEnd()
+	dial(t, other)
+	<-other.accepted // so this one is being served
+	close(other.gate)
+	ctx, cancel := context.WithCancel(t.Context())
+	drained := drain(ctx, s)
+	<-l.closed
+	<-other.closed
+	require.Equal(t, http.ErrServerClosed, <-served)
+	cancel() // the second one is open, and idle
+	require.Equal(t, context.Canceled, <-drained)
+}
+
 // After the drain nothing is accepted any more.
 func TestServeAfterDrain(t *testing.T) {
 	s := New(path)

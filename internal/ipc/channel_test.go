@@ -379,9 +379,11 @@ func TestPassedSocketsAreNonBlocking(t *testing.T) {
 	require.NoError(t, err)
 	defer file.Close()
 	file.Fd() // makes it blocking
-	go p.write("%s\n", lineACK)
-	require.NoError(t, c.SendHandle(testContext(t), 1, file))
+	sent := make(chan error, 1)
+	go func() { sent <- c.SendHandle(testContext(t), 1, file) }()
 	p.line()
+	p.write("%s\n", lineACK)
+	require.NoError(t, <-sent)
 	flags, err := unix.FcntlInt(uintptr(p.arrived[0]), unix.F_GETFL, 0)
 	require.NoError(t, err)
 	require.NotZero(t, flags&unix.O_NONBLOCK)

@@ -46,30 +46,25 @@ func Main(name, usage string, run func(ctx context.Context, args []string) error
 	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
 		signals = append(signals, syscall.SIGHUP)
 	}
+	// What a background job of a script ignores from the start, and what the first
+	// process of a container does not handle (pid_namespaces(7)), would not end it.
+	spared := signal.Ignored(os.Interrupt) || os.Getpid() == 1
 	heard := make(chan os.Signal, 1)
 	signal.Notify(heard, signals...)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		<-heard
-		endWithNext(heard)
+		if !spared {
+			signal.Stop(heard) // the next one ends the process
+		}
 		cancel()
+		if spared {
+			<-heard
+			os.Exit(exitInterrupted)
+		}
 	}()
 	err := run(ctx, os.Args[1:])
 	os.Exit(conclude(name, usage, err, ctx.Err() != nil))
-}
-
-// endWithNext lets the next signal end the process, as if nobody had ever listened.
-func endWithNext(heard chan os.Signal) {
-	if os.Getpid() != 1 {
-		signal.Stop(heard)
-		return
-	}
-	// The kernel spares the first process of a container what it does not handle
-	// (pid_namespaces(7)).
-	go func() {
-		<-heard
-		os.Exit(exitInterrupted)
-	}()
 }
 
 func conclude(name, usage string, err error, interrupted bool) int {

@@ -113,6 +113,8 @@ func TestWords(t *testing.T) {
 		"started\ncannot go on\n": "cannot go on",
 		"panic: a\n\ngoroutine 1 [running]:\nmain.main()\n\t/x.go:3\nexit status 2\n":        "panic: a",
 		"/x.js:1\nthrow new Error('a')\n^\n\nTypeError [CODE]: a\n    at x\n\nNode.js v20\n": "TypeError [CODE]: a",
+		"fatal error: all goroutines are asleep\n\ngoroutine 1:\n":                           "fatal error: all goroutines are asleep",
+		"no panic: x\nlast\n":      "last",
 		"Error: old\nError: new\n": "Error: new",
 		"\x1b[2J\xff":              "\ufffd[2J\ufffd",
 		strings.Repeat("x", 300):   strings.Repeat("x", 200),

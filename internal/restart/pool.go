@@ -82,12 +82,28 @@ func (p *Pool) Ready(number int, now time.Time) {
 // not to be reported. Nothing has failed, but a program that wants it each time
 // would be a hot loop: so a young one waits as if it had failed.
 func (p *Pool) Retire(number int, now time.Time) {
-	if pl := p.places[number]; pl != nil && !pl.owed {
-		p.owe(pl, now, false)
+	pl := p.places[number]
+	if pl == nil || pl.owed {
+		return
+	}
+	p.owe(pl, now, false)
+	if p.trial == number {
+		pl.ready = time.Time{} // it is its replacement that has to hold
 	}
 }
 
-// Failures is how often in a row the worker of a place has failed before it held.
+// Due is when the worker of a place will be started if nothing happens before; not
+// ok, if it is not owed or waits for a trial start of another place.
+func (p *Pool) Due(number int, now time.Time) (at time.Time, ok bool) {
+	p.advance(now)
+	if pl := p.places[number]; pl != nil {
+		return p.due(pl)
+	}
+	return at, false
+}
+
+// Failures is how often in a row the worker of a place has failed, or wanted to be
+// replaced, before it held.
 func (p *Pool) Failures(number int) int {
 	if pl := p.places[number]; pl != nil {
 		return pl.inARow
@@ -144,26 +160,26 @@ func (p *Pool) giveUp(now time.Time) {
 // next is the place whose worker is to be started next, and when.
 func (p *Pool) next(now time.Time) (next *place, at time.Time) {
 	p.advance(now)
-	trial := p.nextForTrial()
 	for _, candidate := range p.places {
-		if !candidate.owed {
-			continue
-		}
-		due := candidate.due
-		if candidate.counted {
-			due = later(due, p.room())
-		}
-		if p.open && candidate.counted && candidate.young {
-			if candidate != trial {
-				continue
-			}
-			due = later(due, p.nextTrial)
-		}
-		if next == nil || due.Before(at) || due.Equal(at) && candidate.number < next.number {
+		due, ok := p.due(candidate)
+		if ok && (next == nil || due.Before(at) || due.Equal(at) && candidate.number < next.number) {
 			next, at = candidate, due
 		}
 	}
 	return next, at
+}
+
+// due is when the worker of a place may be started, if it is owed and the circuit
+// does not stand against it.
+func (p *Pool) due(pl *place) (at time.Time, ok bool) {
+	at = pl.due
+	if pl.counted {
+		at = later(at, p.room())
+	}
+	if p.open && pl.counted && pl.young {
+		return later(at, p.nextTrial), pl == p.nextForTrial()
+	}
+	return at, pl.owed
 }
 
 // nextForTrial is the place that has waited longest, unless a trial is under way.

@@ -60,8 +60,10 @@ func TestJitter(t *testing.T) {
 		require.LessOrEqual(t, pause, full)
 		require.GreaterOrEqual(t, pause, full/2)
 	}
-	require.NotEqual(t, policy.pause(time.Hour, 1), policy.pause(time.Hour, 1))
 	require.LessOrEqual(t, policy.pause(time.Hour, 1), MaxPause)
+	policy.Random = func() float64 { return 0.999 }
+	require.Less(t, policy.pause(time.Hour, 1), MaxPause*6/10)
+	require.Equal(t, 3*RestartsPerWorker, Default(3).Restarts)
 }
 
 // take takes the only place, which must be due.
@@ -168,22 +170,45 @@ func TestTrialCutsPauses(t *testing.T) {
 	p, now := New(steady(4), 2, start), start
 	p.Take(now)
 	p.Take(now)
-	for p.Circuit(now) == Closed {
-		p.Ended(0, NeverReady, now)
+	for range 12 { // one wants to be replaced again and again, and so waits longer and longer
+		p.Retire(1, now)
 		now, _ = p.Next(now)
 		p.Take(now)
 	}
-	for range 10 { // the other one fails for a long time; meanwhile this one is fine
+	for p.Circuit(now) != HalfOpen { // the other one fails
 		p.Ended(0, NeverReady, now)
 		now, _ = p.Next(now)
 		p.Take(now)
 	}
 	p.Ready(0, now)
-	now = now.Add(StableAfter - 1)
+	p.Ended(1, Crashed, now)
+	_, ok := p.Due(1, now)
+	require.False(t, ok, "while there is a trial start")
+	requireNext(t, p, now, StableAfter)
+	now = now.Add(StableAfter)
+	number, ok := p.Take(now)
+	require.True(t, ok)
+	require.Equal(t, 1, number)
+}
+
+// A trial start that retires has not held: its replacement has to.
+func TestTrialRetires(t *testing.T) {
+	p, now := New(steady(1), 1, start), start
+	for p.Circuit(now) != HalfOpen {
+		p.Take(now)
+		if p.Circuit(now) != HalfOpen {
+			p.Ended(0, NeverReady, now)
+			now, _ = p.Next(now)
+		}
+	}
+	p.Ready(0, now)
 	p.Retire(0, now)
-	requireNext(t, p, now, 1) // the worker serves on, and holds
-	now = now.Add(1)
-	requireNext(t, p, now, FirstPause-1)
+	now = now.Add(StableAfter)
+	require.Equal(t, HalfOpen, p.Circuit(now))
+	now, _ = p.Due(0, now)
+	take(t, p, now)
+	p.Ready(0, now)
+	require.Equal(t, Closed, p.Circuit(now.Add(StableAfter)))
 }
 
 // A retire notice is answered at once, again and again, and never counts; but a
@@ -257,6 +282,47 @@ func TestAsked(t *testing.T) {
 	p.Retire(0, now)
 	_, ok = p.Next(now)
 	require.False(t, ok)
+}
+
+// Failures that are further apart than the period do not add up.
+func TestOldFailuresAreForgotten(t *testing.T) {
+	p, now := New(steady(2), 1, start), start
+	for range 10 {
+		take(t, p, now)
+		now = now.Add(Period)
+		p.Ended(0, NeverReady, now)
+		require.Equal(t, Closed, p.Circuit(now))
+		now, _ = p.Next(now)
+	}
+}
+
+// trial makes place 0 fail until its trial start is under way.
+func trial(p *Pool) (now time.Time) {
+	for now = start; p.Circuit(now) != HalfOpen; p.Take(now) {
+		p.Ended(0, NeverReady, now)
+		now, _ = p.Next(now)
+	}
+	return now
+}
+
+// That a trial start has held counts, even if nobody has asked in between.
+func TestTrialHasHeldUnasked(t *testing.T) {
+	p := New(steady(1), 1, start)
+	take(t, p, start)
+	now := trial(p)
+	p.Ready(0, now)
+	p.Ended(0, Killed, now.Add(StableAfter))
+	require.Equal(t, Closed, p.Circuit(now.Add(StableAfter)))
+}
+
+// An end that is told twice is one.
+func TestEndedTwice(t *testing.T) {
+	p := New(steady(5), 1, start)
+	take(t, p, start)
+	p.Ended(0, Crashed, start)
+	p.Ended(0, Crashed, start)
+	require.Equal(t, 1, p.Failures(0))
+	requireNext(t, p, start, FirstPause)
 }
 
 // A policy that allows no restart allows one.
