@@ -20,7 +20,7 @@ const (
 	// readyFor is how long a worker may take to get ready: Node needs 50 ms, a
 	// server that fills its caches first some seconds.
 	readyFor   = 10 * time.Second
-	readyTicks = 10
+	readyTicks = 10 // is how it is counted, see watch
 	// missedBeats in a row are a hang. One may be late on a busy machine.
 	missedBeats = 3
 )
