@@ -2,10 +2,8 @@ package main
 
 import (
 	"bufio"
-	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -145,9 +143,7 @@ func (r *running) begin(path string) (finished func() (answer string)) {
 	conn, err := net.Dial("tcp", r.address)
 	require.NoError(r.t, err)
 	r.t.Cleanup(func() { conn.Close() })
-	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path)
-	require.NoError(r.t, err)
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	response, err := request(conn, path)
 	require.NoError(r.t, err)
 	return func() string {
 		body, err := io.ReadAll(response.Body)

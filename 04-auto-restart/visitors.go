@@ -33,11 +33,7 @@ func visit(ctx context.Context, address, path string) (answer string, err error)
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Now()) })()
 
-	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path, address)
-	if err != nil {
-		return "", err
-	}
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	response, err := request(conn, path)
 	if err != nil {
 		return "", err
 	}
@@ -47,6 +43,15 @@ func visit(ctx context.Context, address, path string) (answer string, err error)
 		err = errors.New(response.Status)
 	}
 	return strings.TrimSpace(string(body)), err
+}
+
+// request asks for path, and returns as soon as the answer begins.
+func request(conn net.Conn, path string) (*http.Response, error) {
+	_, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %v\r\nConnection: close\r\n\r\n", path, conn.RemoteAddr())
+	if err != nil {
+		return nil, err
+	}
+	return http.ReadResponse(bufio.NewReader(conn), nil)
 }
 
 // tally is what visitors have met.

@@ -14,7 +14,7 @@ type Pool struct {
 	recent []time.Time // the last starts that count, oldest first
 
 	open      bool // given up: restarts after failures are suspended
-	trials    int  // since then, this many trial starts have failed
+	trials    int  // the number of the next trial start since then, from 1
 	nextTrial time.Time
 	trial     int // the place of the trial start that is under way, or none
 }
@@ -26,7 +26,7 @@ const none = -1
 type place struct {
 	number int
 	ready  time.Time // of its worker; zero before
-	inARow int       // how often in a row its worker has failed before it held
+	inARow int       // see Failures
 
 	owed    bool      // its worker is to be started,
 	since   time.Time // since then,
