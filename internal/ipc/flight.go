@@ -112,6 +112,9 @@ func (c *Channel) SendHandle(ctx context.Context, v any, h syscall.Conn) error {
 	if err != nil {
 		return fmt.Errorf("send handle: %w", err)
 	}
+	if m, ok := parseInternal(message.Bytes()); ok && c.isCluster(m) {
+		f.kind, f.family = natives[f.kind], ""
+	}
 	line := f.line(bytes.TrimSpace(message.Bytes()))
 	if len(line) > c.cfg.MaxLine {
 		f.unref()

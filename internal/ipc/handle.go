@@ -19,6 +19,14 @@ const (
 	kindDatagram = "dgram.Socket" // a UDP socket
 )
 
+// natives are the names for the same things where Node's receiver shall not make an
+// object of its own of them, as in its cluster module.
+var natives = map[string]string{
+	kindServer:   "net.Native",
+	kindSocket:   "net.Native",
+	kindDatagram: "dgram.Native",
+}
+
 // handle is a socket that came with a message and that nobody has taken yet.
 type handle struct {
 	file *os.File

@@ -51,6 +51,11 @@ func text(value jsontext.Value) string {
 	return string(unquoted)
 }
 
+// isCluster reports whether a message is one of those that Config.Cluster is for.
+func (c *Channel) isCluster(m internalMessage) bool {
+	return c.cfg.Cluster && m.cmd == "NODE_CLUSTER"
+}
+
 const (
 	lineACK  = `{"cmd":"NODE_HANDLE_ACK"}`
 	lineNACK = `{"cmd":"NODE_HANDLE_NACK"}`
@@ -96,7 +101,7 @@ func (c *Channel) takeHandle(line []byte, start int64, m internalMessage) {
 	if m.msg == nil {
 		msg.Data = []byte("null") // undefined, to Node
 	}
-	if _, internal := parseInternal(m.msg); internal {
+	if inner, internal := parseInternal(m.msg); internal && !c.isCluster(inner) {
 		msg.Close()
 		return
 	}

@@ -56,6 +56,10 @@ type Config struct {
 	// quarter of it may be read ahead; else nothing is: it waits in the
 	// kernel, and with it the sender.
 	MaxInbox int
+	// Cluster makes the messages of Node's cluster module, whose cmd is
+	// NODE_CLUSTER, messages like all others: Messages yields them, and they can
+	// be sent. Without it they are Node's own: ignored, and refused.
+	Cluster bool
 	// Trace, if set, is told every step and every line. It is called from
 	// several goroutines, one at a time, and must not use the channel.
 	Trace func(Event)

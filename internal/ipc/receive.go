@@ -130,7 +130,7 @@ func (c *Channel) fill(flags int) {
 
 // takeLine takes in one line that began at start.
 func (c *Channel) takeLine(line []byte, start int64) {
-	if message, ok := parseInternal(line); ok {
+	if message, ok := parseInternal(line); ok && !c.isCluster(message) {
 		c.takeInternal(line, start, message)
 		return
 	}

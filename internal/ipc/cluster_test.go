@@ -1,0 +1,66 @@
+package ipc
+
+import (
+	"encoding/json"
+	"net"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const clusterLine = `{"cmd":"NODE_CLUSTER","act":"newconn","seq":1}`
+
+// The cluster module's messages arrive like others where they are wanted, bare and
+// with a handle.
+func TestCluster(t *testing.T) {
+	noLeaks(t)
+	c, p := pair(t, Config{Cluster: true})
+	_, theirs := connection(t)
+	p.write("%s\n", clusterLine)
+	p.pass(`{"cmd":"NODE_HANDLE","type":"net.Native","msg":`+clusterLine+"}\n", theirs)
+	require.Equal(t, clusterLine, string(receive(t, c).Data))
+	with := receive(t, c)
+	require.Equal(t, clusterLine, string(with.Data))
+	require.Equal(t, lineACK, p.line())
+	conn, err := with.Conn()
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
+
+	require.NoError(t, c.Send(testContext(t), json.RawMessage(clusterLine)))
+	require.Equal(t, clusterLine, p.line())
+	require.ErrorIs(t, c.Send(testContext(t), json.RawMessage(`{"cmd":"NODE_OTHER"}`)), ErrReserved)
+}
+
+// Where they are not, they are ignored, as in a Node process without a cluster.
+func TestClusterUnwanted(t *testing.T) {
+	noLeaks(t)
+	c, p := pair(t, Config{})
+	_, theirs := connection(t)
+	p.write("%s\n", clusterLine)
+	p.pass(`{"cmd":"NODE_HANDLE","type":"net.Native","msg":`+clusterLine+"}\n", theirs)
+	p.write("1\n")
+	require.Equal(t, "1", string(receive(t, c).Data))
+	require.Equal(t, lineACK, p.line())
+	require.ErrorIs(t, c.Send(testContext(t), json.RawMessage(clusterLine)), ErrReserved)
+}
+
+// With them a socket travels under the name by which Node's receiver leaves it raw.
+func TestClusterNativeHandles(t *testing.T) {
+	packets, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	defer packets.Close()
+	c, p := pair(t, Config{Cluster: true})
+	send := func(v any, h syscall.Conn) (line string) {
+		sent := make(chan error, 1)
+		go func() { sent <- c.SendHandle(testContext(t), v, h) }()
+		line = p.line()
+		p.write("%s\n", lineACK)
+		require.NoError(t, <-sent)
+		return line
+	}
+	cluster := json.RawMessage(clusterLine)
+	require.Equal(t, `{"cmd":"NODE_HANDLE","type":"net.Native","msg":`+clusterLine+`}`, send(cluster, listener(t)))
+	require.Equal(t, `{"cmd":"NODE_HANDLE","type":"dgram.Native","msg":`+clusterLine+`}`, send(cluster, packets))
+	require.Equal(t, `{"cmd":"NODE_HANDLE","type":"dgram.Socket","msg":1,"dgramType":"udp4"}`, send(1, packets))
+}
