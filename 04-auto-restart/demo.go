@@ -14,6 +14,7 @@ import (
 
 	"playing-with-processes/internal/program"
 	"playing-with-processes/internal/restart"
+	"playing-with-processes/internal/visitors"
 )
 
 const (
@@ -29,7 +30,7 @@ const (
 // other goes wrong.
 type story struct {
 	say      *log.Logger
-	crowd    *crowd
+	crowd    *visitors.Crowd
 	events   chan any // what the primary tells, in order: an int, or a restart.Circuit
 	oldHands []string // who answered before anything went wrong
 	episodes []episode
@@ -54,17 +55,17 @@ func demo(ctx context.Context, p *primary) error {
 	ended := make(chan struct{})
 	go func() { p.run(serving); close(ended) }()
 
-	s.crowd = gather(ctx, p.listener.Addr().String(), demoVisitors, demoRest)
+	s.crowd = visitors.Gather(ctx, p.listener.Addr().String(), demoVisitors, demoRest)
 	err := s.play(ctx)
-	met := s.crowd.disperse()
+	met := s.crowd.Disperse()
 	stop()
 	<-ended
 	if err != nil {
 		return err
 	}
 	s.summary(os.Stdout, met)
-	if met.refused+met.hung > 0 {
-		return fmt.Errorf("%d connections were refused, %d hung", met.refused, met.hung)
+	if met.Refused+met.Hung > 0 {
+		return fmt.Errorf("%d connections were refused, %d hung", met.Refused, met.Hung)
 	}
 	return nil
 }
@@ -85,7 +86,7 @@ func (s *story) play(ctx context.Context) error {
 		{"a crash loop", "longer and longer pauses, then single trials: and all the time connections wait", s.crashLoop},
 	} {
 		s.say.Printf("--- %s: %s", trouble.what, trouble.proves)
-		before, begun := len(s.crowd.sofar().cutOff), time.Now()
+		before, begun := len(s.crowd.Sofar().CutOff), time.Now()
 		s.happened(nil) // nothing of before matters
 		if err := trouble.make(ctx); err != nil {
 			return err
@@ -97,7 +98,7 @@ func (s *story) play(ctx context.Context) error {
 		if err := wait(ctx, demoQuiet); err != nil {
 			return err
 		}
-		e := episode{trouble.what, answered.Sub(begun), len(s.crowd.sofar().cutOff) - before}
+		e := episode{trouble.what, answered.Sub(begun), len(s.crowd.Sofar().CutOff) - before}
 		s.say.Printf("the replacement's first answer came %v after it; requests that failed: %d", short(e.missing), e.failed)
 		s.episodes = append(s.episodes, e)
 	}
@@ -111,7 +112,7 @@ func (s *story) spread(ctx context.Context) error {
 		return err
 	}
 	var shares []string
-	answered := s.crowd.sofar().answered
+	answered := s.crowd.Sofar().Answered
 	s.oldHands = slices.Sorted(maps.Keys(answered))
 	for _, name := range s.oldHands {
 		shares = append(shares, fmt.Sprintf("%s answered %d", name, answered[name]))
@@ -122,7 +123,7 @@ func (s *story) spread(ctx context.Context) error {
 
 // crash asks somebody to panic. That visitor gets no answer.
 func (s *story) crash(context.Context) error {
-	_, err := s.crowd.visit("/crash")
+	_, err := s.crowd.Visit("/crash")
 	s.say.Printf("the visitor of /crash sees: %v", err)
 	return nil
 }
@@ -132,7 +133,7 @@ func (s *story) kill(context.Context) error {
 	answer := ""
 	for range 200 {
 		var err error
-		if answer, err = s.crowd.visit("/"); err != nil {
+		if answer, err = s.crowd.Visit("/"); err != nil {
 			return err
 		}
 		if slices.Contains(s.oldHands, answer) {
@@ -148,13 +149,13 @@ func (s *story) kill(context.Context) error {
 }
 
 func (s *story) retire(context.Context) error {
-	answer, err := s.crowd.visit("/retire")
+	answer, err := s.crowd.Visit("/retire")
 	s.say.Printf("%s answers /retire", answer)
 	return err
 }
 
 func (s *story) freeze(context.Context) error {
-	_, err := s.crowd.visit("/hang")
+	_, err := s.crowd.Visit("/hang")
 	s.say.Printf("the visitor of /hang, and who else was in those hands, sees: %v", err)
 	return nil
 }
@@ -164,13 +165,13 @@ func (s *story) freeze(context.Context) error {
 // there is somebody to take it: left in the queue, it would bring down that one too.
 func (s *story) crashLoop(ctx context.Context) error {
 	for ctx.Err() == nil {
-		if _, err := s.crowd.visit("/"); err != nil {
+		if _, err := s.crowd.Visit("/"); err != nil {
 			continue // it was in the hands of one that died
 		}
 		if s.happened(restart.HalfOpen) {
 			return nil
 		}
-		s.crowd.visit("/crash")
+		s.crowd.Visit("/crash")
 	}
 	return ctx.Err()
 }
@@ -196,8 +197,8 @@ func (s *story) replacement(ctx context.Context) (time.Time, error) {
 			if pid, ok := event.(int); ok && name == "" {
 				name = fmt.Sprint("worker ", pid)
 			}
-		case f := <-s.crowd.firsts:
-			met[f.name] = f.at
+		case f := <-s.crowd.Firsts:
+			met[f.Name] = f.At
 		}
 	}
 	return met[name], nil
@@ -218,16 +219,16 @@ func (s *story) recovery(ctx context.Context) error {
 }
 
 // summary is what the story comes to.
-func (s *story) summary(out io.Writer, met tally) {
+func (s *story) summary(out io.Writer, met visitors.Tally) {
 	fmt.Fprintf(out, "\n%-14s %31s %16s\n", "what happened", "the replacement's first answer", "failed requests")
 	for _, e := range s.episodes {
 		fmt.Fprintf(out, "%-14s %31s %16d\n", e.what, short(e.missing), e.failed)
 	}
-	fmt.Fprintf(out, "\n%d requests, each on a new connection and none repeated:\n", met.visits())
-	fmt.Fprintf(out, "%6d failed, because whoever had them died\n", len(met.cutOff))
-	fmt.Fprintf(out, "%6d refused\n", met.refused)
-	fmt.Fprintf(out, "%6d without an answer or an end\n", met.hung)
-	fmt.Fprintf(out, "The longest wait was %v, in the queue that the primary holds.\n", short(met.longest))
+	fmt.Fprintf(out, "\n%d requests, each on a new connection and none repeated:\n", met.Visits())
+	fmt.Fprintf(out, "%6d failed, because whoever had them died\n", len(met.CutOff))
+	fmt.Fprintf(out, "%6d refused\n", met.Refused)
+	fmt.Fprintf(out, "%6d without an answer or an end\n", met.Hung)
+	fmt.Fprintf(out, "The longest wait was %v, in the queue that the primary holds.\n", short(met.Longest))
 }
 
 // wait waits, but not beyond the end of ctx.

@@ -11,32 +11,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"playing-with-processes/internal/programtest"
+	"playing-with-processes/internal/supervise"
 )
 
 // server is a primary with two workers that are ready.
-func server(t *testing.T, attr *syscall.SysProcAttr, env []string, worker string) (r *running, workers []int) {
+func server(t *testing.T, attr *syscall.SysProcAttr, env []string, worker string) (r *programtest.Running, workers []int) {
 	t.Helper()
 	cmd := programtest.Command(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", worker)
 	cmd.Env = append(cmd.Env, env...)
 	cmd.SysProcAttr = attr
-	r = launched(t, cmd)
-	return r, []int{r.awaitPID("is ready"), r.awaitPID("is ready")}
-}
-
-// requireEndWith requires that the workers have ended a second after their primary,
-// and the port is free.
-func (r *running) requireEndWith(workers []int) {
-	r.t.Helper()
-	r.Wait()
-	for _, pid := range workers {
-		require.Eventually(r.t, func() bool {
-			syscall.Wait4(pid, nil, syscall.WNOHANG, nil) // on Linux this process inherits them
-			return syscall.Kill(pid, 0) == syscall.ESRCH
-		}, time.Second, time.Millisecond, "worker %d has outlived its primary", pid)
-	}
-	listener, err := net.Listen("tcp", r.address)
-	require.NoError(r.t, err)
-	require.NoError(r.t, listener.Close())
+	r = programtest.Launch(t, cmd)
+	return r, []int{r.AwaitPID("is ready"), r.AwaitPID("is ready")}
 }
 
 // Whatever ends the primary ends the workers with it, at once if they are idle.
@@ -45,12 +30,12 @@ func TestSoakEndings(t *testing.T) {
 		"SIGKILL": syscall.SIGKILL, "SIGTERM": syscall.SIGTERM, "SIGINT": syscall.SIGINT, "SIGHUP": syscall.SIGHUP,
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, worker string) {
+			programtest.Each(t, nodeWorker, func(t *testing.T, worker string) {
 				for range programtest.Times(2, 50) {
 					tmp := t.TempDir()
 					r, workers := server(t, nil, []string{"TMPDIR=" + tmp}, worker)
 					require.NoError(t, r.Process.Signal(sig))
-					r.requireEndWith(workers)
+					r.RequireEndWith(workers)
 					if sig == syscall.SIGKILL {
 						require.Equal(t, -1, r.ProcessState.ExitCode())
 					} else {
@@ -69,41 +54,41 @@ func TestSoakEndings(t *testing.T) {
 func TestKilledWhileBusy(t *testing.T) {
 	t.Parallel()
 	r, workers := server(t, nil, nil, "")
-	short, long := r.begin("/slow?ms=100"), r.begin("/slow?ms=60000")
+	short, long := r.Begin("/slow?ms=100"), r.Begin("/slow?ms=60000")
 	require.NoError(t, r.Process.Kill())
 	require.Regexp(t, `worker \d+`, short())
 	require.Equal(t, "unexpected EOF", long())
-	r.requireEndWith(workers)
+	r.RequireEndWith(workers)
 }
 
 // A worker that is draining still notices that its primary has gone.
 func TestKilledWhileDraining(t *testing.T) {
 	t.Parallel()
 	r, workers := server(t, nil, nil, "")
-	r.begin("/slow?ms=60000")
+	r.Begin("/slow?ms=60000")
 	require.NoError(t, r.Process.Signal(syscall.SIGTERM))
 	require.Eventually(t, func() bool { // then all have closed the socket
-		conn, err := net.Dial("tcp", r.address)
+		conn, err := net.Dial("tcp", r.Address)
 		if err == nil {
 			conn.Close()
 		}
 		return errors.Is(err, syscall.ECONNREFUSED)
 	}, drainFor/2, time.Millisecond)
 	require.NoError(t, r.Process.Kill())
-	r.requireEndWith(workers)
+	r.RequireEndWith(workers)
 }
 
 // What takes too long is cut off at the deadline, and that is a good end.
 func TestDrainDeadline(t *testing.T) {
-	each(t, func(t *testing.T, worker string) {
+	programtest.Each(t, nodeWorker, func(t *testing.T, worker string) {
 		r, workers := server(t, nil, nil, worker)
-		finished := r.begin("/slow?ms=60000")
+		finished := r.Begin("/slow?ms=60000")
 		begun := time.Now()
 		require.NoError(t, r.Process.Signal(syscall.SIGTERM))
 		require.Equal(t, "unexpected EOF", finished())
 		require.GreaterOrEqual(t, time.Since(begun), drainFor)
-		r.requireEndWith(workers)
-		require.Less(t, time.Since(begun), drainFor+termFor) // SIGTERM made it hurry
+		r.RequireEndWith(workers)
+		require.Less(t, time.Since(begun), drainFor+supervise.TermFor) // SIGTERM made it hurry
 		require.Zero(t, r.ProcessState.ExitCode())
 	})
 }
@@ -112,23 +97,23 @@ func TestDrainDeadline(t *testing.T) {
 func TestSecondInterrupt(t *testing.T) {
 	t.Parallel()
 	r, workers := server(t, nil, nil, "")
-	r.begin("/slow?ms=60000")
+	r.Begin("/slow?ms=60000")
 	require.NoError(t, r.Process.Signal(os.Interrupt))
-	r.await("stopping")
+	r.Await("stopping")
 	require.NoError(t, r.Process.Signal(os.Interrupt))
-	r.requireEndWith(workers)
+	r.RequireEndWith(workers)
 	require.Equal(t, syscall.SIGINT, r.ProcessState.Sys().(syscall.WaitStatus).Signal())
 }
 
 // The terminal's Ctrl-C goes to all of its foreground processes: the workers are not
 // among them, and finish what they are doing.
 func TestTerminalInterrupt(t *testing.T) {
-	each(t, func(t *testing.T, worker string) {
+	programtest.Each(t, nodeWorker, func(t *testing.T, worker string) {
 		r, workers := server(t, &syscall.SysProcAttr{Setpgid: true}, nil, worker)
-		finished := r.begin("/slow?ms=300")
+		finished := r.Begin("/slow?ms=300")
 		require.NoError(t, syscall.Kill(-r.Process.Pid, syscall.SIGINT))
 		require.Regexp(t, `worker \d+`, finished())
-		r.requireEndWith(workers)
+		r.RequireEndWith(workers)
 		require.Zero(t, r.ProcessState.ExitCode())
 	})
 }
@@ -139,10 +124,10 @@ func TestStoppedPrimary(t *testing.T) {
 	t.Parallel()
 	r, _ := server(t, nil, nil, "")
 	require.NoError(t, r.Process.Signal(syscall.SIGSTOP))
-	r.visit("/slow?ms=5000") // longer than a heartbeat may be missed
+	r.Visit("/slow?ms=5000") // longer than a heartbeat may be missed
 	require.NoError(t, r.Process.Signal(syscall.SIGCONT))
-	r.visit("/slow?ms=1500")
-	require.NotContains(t, r.stop(), "killed")
+	r.Visit("/slow?ms=1500")
+	require.NotContains(t, r.Stop(), "killed")
 }
 
 // Ctrl-C ends the demonstration early, and that is an interruption.

@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"io"
 	"math/rand/v2"
-	"net"
-	"os"
 	"os/exec"
 	"slices"
 	"sync"
@@ -17,6 +14,7 @@ import (
 
 	"playing-with-processes/internal/programtest"
 	"playing-with-processes/internal/restart"
+	"playing-with-processes/internal/visitors"
 )
 
 const (
@@ -32,7 +30,7 @@ type herd struct {
 	changes chan restart.Circuit
 	circuit restart.Circuit
 	pids    []int // ready, and not yet chosen
-	crowd   *crowd
+	crowd   *visitors.Crowd
 }
 
 // raise starts a primary with these workers, under load: each visit is a new
@@ -58,7 +56,7 @@ func raise(t *testing.T, worker string, policy restart.Policy) *herd {
 	for range loadWorkers {
 		h.pids = append(h.pids, <-h.ready)
 	}
-	h.crowd = gather(t.Context(), h.address, loadVisitors, 0)
+	h.crowd = visitors.Gather(t.Context(), h.address, loadVisitors, 0)
 	return h
 }
 
@@ -83,19 +81,19 @@ func (h *herd) choose() (pid int) {
 
 // end requires that nobody was refused or hung, and that visitors were cut off only
 // where a worker died, at one of these moments; it returns what they have met.
-func (h *herd) end(deaths []time.Time) tally {
+func (h *herd) end(deaths []time.Time) visitors.Tally {
 	h.t.Helper()
-	met := h.crowd.disperse()
-	require.Zero(h.t, met.refused)
-	require.Zero(h.t, met.hung)
-	for _, cut := range met.cutOff {
+	met := h.crowd.Disperse()
+	require.Zero(h.t, met.Refused)
+	require.Zero(h.t, met.Hung)
+	for _, cut := range met.CutOff {
 		require.True(h.t, slices.ContainsFunc(deaths, func(death time.Time) bool {
-			after := cut.at.Sub(death)
+			after := cut.At.Sub(death)
 			return after > -time.Second && after < time.Second
-		}), "cut off while nobody died: %v", cut.err)
+		}), "cut off while nobody died: %v", cut.Err)
 	}
-	require.LessOrEqual(h.t, len(met.cutOff), len(deaths)*loadVisitors)
-	require.Greater(h.t, met.visits(), len(deaths))
+	require.LessOrEqual(h.t, len(met.CutOff), len(deaths)*loadVisitors)
+	require.Greater(h.t, met.Visits(), len(deaths))
 	return met
 }
 
@@ -105,21 +103,6 @@ func patient() restart.Policy {
 	policy.Restarts = 1000
 	policy.MaxPause = time.Millisecond
 	return policy
-}
-
-// What the visitors meet is counted as what it is.
-func TestCount(t *testing.T) {
-	c := &crowd{firsts: make(chan first, 1), tally: tally{answered: map[string]int{}}}
-	c.count("worker 1", nil, time.Hour)
-	for _, err := range []error{
-		&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)},
-		context.DeadlineExceeded, os.ErrDeadlineExceeded, io.ErrUnexpectedEOF,
-	} {
-		c.count("", err, 0)
-	}
-	met := c.sofar()
-	require.Equal(t, []int{1, 1, 2, 1, 5}, []int{met.answered["worker 1"], met.refused, met.hung, len(met.cutOff), met.visits()})
-	require.Equal(t, time.Hour, met.longest)
 }
 
 // A worker that is killed takes with it whom it is serving, and nobody else.
@@ -151,7 +134,7 @@ func testKills(t *testing.T, worker string, policy restart.Policy, kills int) {
 	}
 	met := h.end(deaths)
 	t.Logf("%d workers killed: of %d requests %d failed, 0 refused, 0 hung; the longest wait was %s",
-		kills, met.visits(), len(met.cutOff), short(met.longest))
+		kills, met.Visits(), len(met.CutOff), short(met.Longest))
 }
 
 // Who asks to be replaced costs nobody an answer.
@@ -173,7 +156,7 @@ func testRetires(t *testing.T, worker string, retires int) {
 		h.pids = append(h.pids, <-h.ready)
 	}
 	met := h.end(nil)
-	require.Empty(t, met.cutOff)
+	require.Empty(t, met.CutOff)
 	t.Logf("%d workers retired: of %d requests 0 failed; the longest wait was %s",
-		retires, met.visits(), short(met.longest))
+		retires, met.Visits(), short(met.Longest))
 }

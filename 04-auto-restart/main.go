@@ -4,11 +4,11 @@
 // Usage: go run ./04-auto-restart [-addr 127.0.0.1:1337] [-n 2] [-worker "node 04-auto-restart/node/worker.js"]
 // or:    go run ./04-auto-restart -demo
 //
-// Read on in primary.go, supervised.go and ladder.go, then in worker.go and site.go,
-// which are the other process. notice.go has what the two say to each other, and
-// voice.go what a worker says to people. When a worker is started again is decided in
-// internal/restart. The demonstration is in demo.go and visitors.go, and the page is
-// docs/04-auto-restart.md.
+// Read on in primary.go and supervised.go, then in worker.go, which is the other
+// process. notice.go has what the two say to each other. How a worker is started and
+// stopped is in internal/supervise, when it is started again is decided in
+// internal/restart, and what it serves is internal/site. The demonstration is in
+// demo.go, with internal/visitors, and the page is docs/04-auto-restart.md.
 package main
 
 import (

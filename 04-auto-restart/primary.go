@@ -110,7 +110,7 @@ func (p *primary) handle(r report) {
 func (p *primary) ready(w *supervised) {
 	w.state = serving
 	p.pool.Ready(w.place, time.Now())
-	say.Printf("worker %d is ready, %v after its start", w.Pid(), short(time.Since(w.started)))
+	say.Printf("worker %d is ready, %v after its start", w.Pid(), short(time.Since(w.Started)))
 	if old := p.retiring[w.place]; old != nil {
 		delete(p.retiring, w.place)
 		p.stop(old)
@@ -132,8 +132,8 @@ func (p *primary) retire(w *supervised) {
 // stop asks a worker to leave.
 func (p *primary) stop(w *supervised) {
 	w.state = stopping
-	w.voice.release()
-	go w.stop()
+	w.Voice.Release()
+	go w.Stop(w.ask, drainFor)
 }
 
 // ended tells a failure from an end that was asked for, or announced.
@@ -146,7 +146,7 @@ func (p *primary) ended(w *supervised) {
 		say.Print(w.epitaph("has left"))
 		return
 	}
-	reason := restart.ReasonFor(w.state == serving, w.exit)
+	reason := restart.ReasonFor(w.state == serving, w.Exit())
 	p.failed(w.place, reason, w.epitaph(reason))
 }
 

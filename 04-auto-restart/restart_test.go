@@ -19,6 +19,8 @@ import (
 
 	"playing-with-processes/internal/programtest"
 	"playing-with-processes/internal/restart"
+	"playing-with-processes/internal/supervise"
+	"playing-with-processes/internal/visitors"
 )
 
 const (
@@ -31,16 +33,22 @@ func TestMain(m *testing.M) {
 	programtest.Main(m, main)
 }
 
+// launch starts a command line that prints what a primary prints.
+func launch(t *testing.T, words ...string) *programtest.Running {
+	t.Helper()
+	return programtest.Launch(t, programtest.Command(t, words...))
+}
+
 // Whoever starts it learns from the first lines what to try, and who speaks.
 func TestFirstLines(t *testing.T) {
 	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1")
-	r.await("is ready")
-	out := r.stop()
+	r.Await("is ready")
+	out := r.Stop()
 	for _, try := range []string{"/crash", "/retire", "/hang", "/slow", "kill -9", "Ctrl-C"} {
 		require.Contains(t, out, try)
 	}
 	for _, try := range regexp.MustCompile(`curl '?([^' ]+)`).FindAllStringSubmatch(out, -1) {
-		require.True(t, strings.HasPrefix(try[1], r.address+"/"), try[1])
+		require.True(t, strings.HasPrefix(try[1], r.Address+"/"), try[1])
 	}
 	_, silent := programtest.Spoken(out)
 	require.Empty(t, silent)
@@ -48,7 +56,7 @@ func TestFirstLines(t *testing.T) {
 
 // The demonstration plays its whole story in time, and the summary has good news.
 func TestDemo(t *testing.T) {
-	each(t, func(t *testing.T, worker string) {
+	programtest.Each(t, nodeWorker, func(t *testing.T, worker string) {
 		begun := time.Now()
 		got := programtest.Run(t, programtest.Self(t), "-demo", "-worker", worker)
 		require.Zero(t, got.Code, got.Stderr)
@@ -88,27 +96,27 @@ func TestSeatings(t *testing.T) {
 			}
 			t.Parallel()
 			r := launch(t, words...)
-			first := r.awaitPID("is ready")
-			require.Equal(t, "worker "+strconv.Itoa(first), r.visit("/"))
+			first := r.AwaitPID("is ready")
+			require.Equal(t, "worker "+strconv.Itoa(first), r.Visit("/"))
 
-			_, err := visit(t.Context(), r.address, "/crash")
+			_, err := visitors.Visit(t.Context(), r.Address, "/crash")
 			require.Error(t, err)
-			second := r.awaitPID("is ready")
+			second := r.AwaitPID("is ready")
 			require.NoError(t, syscall.Kill(second, syscall.SIGKILL))
-			third := r.awaitPID("is ready")
-			require.Equal(t, "worker "+strconv.Itoa(third), r.visit("/retire"))
-			fourth := r.awaitPID("is ready")
-			require.Equal(t, third, r.awaitPID(`(has left|exited).*code 0`))
-			require.Equal(t, "worker "+strconv.Itoa(fourth), r.visit("/"))
+			third := r.AwaitPID("is ready")
+			require.Equal(t, "worker "+strconv.Itoa(third), r.Visit("/retire"))
+			fourth := r.AwaitPID("is ready")
+			require.Equal(t, third, r.AwaitPID(`(has left|exited).*code 0`))
+			require.Equal(t, "worker "+strconv.Itoa(fourth), r.Visit("/"))
 
 			require.NoError(t, syscall.Kill(fourth, syscall.SIGTERM)) // a wish to be replaced
-			fifth := r.awaitPID("is ready")
-			require.Equal(t, fourth, r.awaitPID(`(has left|exited).*code 0`))
+			fifth := r.AwaitPID("is ready")
+			require.Equal(t, fourth, r.AwaitPID(`(has left|exited).*code 0`))
 
-			finished := r.begin("/slow?ms=700")
+			finished := r.Begin("/slow?ms=700")
 			require.NoError(t, r.Process.Signal(syscall.SIGTERM))
 			require.Equal(t, "worker "+strconv.Itoa(fifth), finished())
-			r.requireGoodEnd()
+			r.RequireGoodEnd()
 		})
 	}
 }
@@ -128,18 +136,18 @@ func TestNodePrimary(t *testing.T) {
 
 	r := launch(t, "node", "node/primary.js", "0", "1", "/nonexistent")
 	for range 3 {
-		r.await("ENOENT")
+		r.Await("ENOENT")
 	}
-	r.stop()
+	r.Stop()
 
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		r := launch(t, "node", "node/primary.js", "0", "2")
-		r.await("is ready")
-		r.await("is ready")
-		finished := r.begin("/slow?ms=300")
+		r.Await("is ready")
+		r.Await("is ready")
+		finished := r.Begin("/slow?ms=300")
 		require.NoError(t, r.Process.Signal(sig))
 		require.Regexp(t, `worker \d+`, finished())
-		r.requireGoodEnd()
+		r.RequireGoodEnd()
 	}
 }
 
@@ -149,22 +157,22 @@ func TestCrashLoopRecovers(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "worker")
 	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", program+" worker")
-	r.await("restarts are suspended: more than 10 in 10s")
-	r.await("nobody serves until then: connections wait")
-	require.Contains(t, r.await("the first error was: "), "no such file or directory")
+	r.Await("restarts are suspended: more than 10 in 10s")
+	r.Await("nobody serves until then: connections wait")
+	require.Contains(t, r.Await("the first error was: "), "no such file or directory")
 
 	visited := make(chan string)
 	go func() {
-		answer, _ := visit(context.Background(), r.address, "/")
+		answer, _ := visitors.Visit(context.Background(), r.Address, "/")
 		visited <- answer
 	}()
 	require.NoError(t, os.Symlink(programtest.Self(t), program))
-	r.await("now there is the trial start")
-	pid := r.awaitPID("is ready")
+	r.Await("now there is the trial start")
+	pid := r.AwaitPID("is ready")
 	require.Equal(t, "worker "+strconv.Itoa(pid), <-visited)
-	r.await("back to normal")
-	r.awaitPID("is ready")
-	out := r.stop()
+	r.Await("back to normal")
+	r.AwaitPID("is ready")
+	out := r.Stop()
 	require.LessOrEqual(t, strings.Count(out, "] fork: "), 2+10, out)
 	used := r.ProcessState.UserTime() + r.ProcessState.SystemTime()
 	require.Less(t, used, 5*time.Second, "a core has been spinning")
@@ -174,9 +182,9 @@ func TestCrashLoopRecovers(t *testing.T) {
 func TestFirstErrorStays(t *testing.T) {
 	t.Parallel()
 	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1",
-		"-worker", script(t, "echo a long story >&2; echo no database >&2; exit 3"))
-	require.Contains(t, r.await("first error was"), "never ready (code 3): no database")
-	out := r.stop()
+		"-worker", programtest.Script(t, "echo a long story >&2; echo no database >&2; exit 3"))
+	require.Contains(t, r.Await("first error was"), "never ready (code 3): no database")
+	out := r.Stop()
 	require.Equal(t, 1, strings.Count(out, "a long story"), out)
 	require.Equal(t, 6+1, strings.Count(out, "never ready (code 3): no database"), out)
 	require.NotContains(t, out, "back to normal")
@@ -213,32 +221,32 @@ func TestFirstErrorOfItsPlace(t *testing.T) {
 func TestWorkersSpeak(t *testing.T) {
 	t.Parallel()
 	once := filepath.Join(t.TempDir(), "once")
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", script(t,
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
 		`mkdir `+once+` 2>/dev/null && exit 1
 		echo hello again >&2; echo '{"act":"ready"}' >&3; read server <&3; read stop <&3; echo good bye >&2`))
-	r.await("is ready")
-	r.await("hello again")
-	require.Contains(t, r.stop(), "good bye")
+	r.Await("is ready")
+	r.Await("hello again")
+	require.Contains(t, r.Stop(), "good bye")
 }
 
 // A worker that is stopped from outside is replaced once its heartbeat has been
 // missed; so is a Node worker in an endless loop.
 func TestFrozen(t *testing.T) {
-	each(t, func(t *testing.T, worker string) {
+	programtest.Each(t, nodeWorker, func(t *testing.T, worker string) {
 		r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", worker)
-		pid := r.awaitPID("is ready")
+		pid := r.AwaitPID("is ready")
 		begun := time.Now()
 		if worker == "" {
 			require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
 		} else {
-			go visit(context.Background(), r.address, "/hang")
+			go visitors.Visit(context.Background(), r.Address, "/hang")
 		}
-		require.Equal(t, pid, r.awaitPID(`killed \(signal killed\): no heartbeat for 3s`))
+		require.Equal(t, pid, r.AwaitPID(`killed \(signal killed\): no heartbeat for 3s`))
 		require.GreaterOrEqual(t, time.Since(begun), (missedBeats-1)*beatEvery)
 		require.Less(t, time.Since(begun), (missedBeats+2)*beatEvery)
-		require.NotEqual(t, pid, r.awaitPID("is ready"))
-		r.visit("/")
-		r.stop()
+		require.NotEqual(t, pid, r.AwaitPID("is ready"))
+		r.Visit("/")
+		r.Stop()
 	})
 }
 
@@ -247,23 +255,23 @@ func TestFrozen(t *testing.T) {
 func TestWatched(t *testing.T) {
 	t.Parallel()
 	once := filepath.Join(t.TempDir(), "once")
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", script(t, `
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", programtest.Script(t, `
 		promise=',"heartbeat":40'
 		mkdir `+once+` 2>/dev/null && promise=
 		echo "{\"act\":\"ready\"$promise}" >&3
 		exec sleep 100`))
 	for range 3 {
-		r.await(`no heartbeat for 120ms`)
+		r.Await(`no heartbeat for 120ms`)
 	}
-	r.stop()
+	r.Stop()
 }
 
 // A worker that does not get ready is killed.
 func TestNeverReady(t *testing.T) {
 	t.Parallel()
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", script(t, "exec sleep 100"))
-	r.await(`never ready \(signal killed\): not ready after 10s`)
-	r.stop()
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t, "exec sleep 100"))
+	r.Await(`never ready \(signal killed\): not ready after 10s`)
+	r.Stop()
 }
 
 // One that floods the channel, and takes nothing from it, disturbs nobody: of
@@ -271,102 +279,110 @@ func TestNeverReady(t *testing.T) {
 func TestFlood(t *testing.T) {
 	t.Parallel()
 	once := filepath.Join(t.TempDir(), "once")
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", script(t, `
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", programtest.Script(t, `
 		mkdir `+once+` 2>/dev/null && exec yes '{"act":"retire"} or no JSON at all' >&3
 		exec `+programtest.Self(t)+` worker`))
-	good := r.awaitPID("is ready")
-	require.Equal(t, "worker "+strconv.Itoa(good), r.visit("/"))
+	good := r.AwaitPID("is ready")
+	require.Equal(t, "worker "+strconv.Itoa(good), r.Visit("/"))
 	require.NoError(t, syscall.Kill(good, syscall.SIGKILL))
-	r.awaitPID("is ready")
-	r.visit("/")
-	r.stop()
+	r.AwaitPID("is ready")
+	r.Visit("/")
+	r.Stop()
 }
 
 // Who takes no message and no SIGTERM is killed in the end.
 func TestLadder(t *testing.T) {
 	t.Parallel()
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", script(t,
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
 		`trap 'echo I stay >&2' TERM; echo '{"act":"ready"}' >&3; while :; do sleep 0.1; done`))
-	r.await("is ready")
+	r.Await("is ready")
 	begun := time.Now()
-	out := r.stop()
-	require.GreaterOrEqual(t, time.Since(begun), drainFor+termFor)
+	out := r.Stop()
+	require.GreaterOrEqual(t, time.Since(begun), drainFor+supervise.TermFor)
 	require.Contains(t, out, "I stay")
 }
 
 // A worker that leaves its channel may finish what is open, and is then replaced.
 func TestDisconnectedWorker(t *testing.T) {
 	t.Parallel()
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", script(t,
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
 		`echo '{"act":"ready"}' >&3; exec 3>&-; exec sleep 100`))
-	pid := r.awaitPID("is ready")
+	pid := r.AwaitPID("is ready")
 	begun := time.Now()
-	require.Equal(t, pid, r.awaitPID(`killed \(signal terminated\)`))
+	require.Equal(t, pid, r.AwaitPID(`killed \(signal terminated\)`))
 	require.GreaterOrEqual(t, time.Since(begun), drainFor-time.Second) // it might have had something open
-	require.NotEqual(t, pid, r.awaitPID("is ready"))
-	r.stop()
+	require.NotEqual(t, pid, r.AwaitPID("is ready"))
+	r.Stop()
 }
 
 // A worker that asks to be replaced as soon as it is ready, each time, gets it
 // later and later.
 func TestRetireLoop(t *testing.T) {
 	t.Parallel()
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", script(t,
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
 		`echo '{"act":"ready"}' >&3; echo '{"act":"retire"}' >&3; read server <&3; read stop <&3`))
 	begun := time.Now()
 	for range 5 {
-		r.await(`has left \(code 0\)`)
+		r.Await(`has left \(code 0\)`)
 	}
 	require.GreaterOrEqual(t, time.Since(begun), (1+2+4+8+16)*50*time.Millisecond)
-	r.stop()
+	r.Stop()
 }
 
 // Who has announced its end has not failed, however it ends; and a wish from before
 // it was ready is not forgotten.
 func TestRetiringWorkerEnds(t *testing.T) {
 	t.Parallel()
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", script(t,
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
 		`read server <&3; echo '{"act":"retire"}' >&3; echo '{"act":"ready"}' >&3; exit 7`))
-	r.await(`has left \(code 7\)`)
-	r.await(`has left \(code 7\)`)
-	require.NotRegexp(t, "never ready|crashed", r.stop())
+	r.Await(`has left \(code 7\)`)
+	r.Await(`has left \(code 7\)`)
+	require.NotRegexp(t, "never ready|crashed", r.Stop())
 }
 
 // Ready is ready, however often it is said.
 func TestReadyAgain(t *testing.T) {
 	t.Parallel()
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", script(t,
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
 		`for i in 1 2 3 4; do echo '{"act":"ready"}' >&3; done; read server <&3; read stop <&3`))
-	r.await("is ready")
-	require.Equal(t, 1, strings.Count(r.stop(), "is ready"))
+	r.Await("is ready")
+	require.Equal(t, 1, strings.Count(r.Stop(), "is ready"))
 }
 
 // A worker may be a script that starts the real one, which has the port: it does not
 // outlive the script.
 func TestWrappedWorker(t *testing.T) {
 	t.Parallel()
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", script(t,
+	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
 		programtest.Self(t)+` worker; exit $?`))
-	script := r.awaitPID("is ready")
-	inner := pidIn(t, r.visit("/"))
+	script := r.AwaitPID("is ready")
+	inner := pidIn(t, r.Visit("/"))
 	require.NotEqual(t, script, inner)
 	require.NoError(t, syscall.Kill(script, syscall.SIGKILL))
-	r.awaitPID("is ready")
-	require.NotEqual(t, inner, pidIn(t, r.visit("/")))
-	require.NoError(t, syscall.Kill(pidIn(t, r.visit("/")), syscall.SIGSTOP))
+	r.AwaitPID("is ready")
+	require.NotEqual(t, inner, pidIn(t, r.Visit("/")))
+	require.NoError(t, syscall.Kill(pidIn(t, r.Visit("/")), syscall.SIGSTOP))
 	require.NoError(t, r.Process.Signal(syscall.SIGTERM))
-	r.requireEndWith([]int{inner})
+	r.RequireEndWith([]int{inner})
+}
+
+// pidIn is the pid of who gave this answer.
+func pidIn(t *testing.T, answer string) int {
+	t.Helper()
+	pid, err := strconv.Atoi(strings.TrimPrefix(answer, "worker "))
+	require.NoError(t, err)
+	return pid
 }
 
 // A worker has no part in the primary's standard input.
 func TestWorkersHaveNoInput(t *testing.T) {
 	t.Parallel()
-	cmd := programtest.Command(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", script(t,
+	cmd := programtest.Command(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
 		`read line && echo heard $line >&2; echo '{"act":"ready"}' >&3; read server <&3; read stop <&3`))
 	cmd.Stdin = strings.NewReader("for the primary\n")
-	r := launched(t, cmd)
-	r.await("is ready")
-	require.NotContains(t, r.stop(), "heard")
+	r := programtest.Launch(t, cmd)
+	r.Await("is ready")
+	require.NotContains(t, r.Stop(), "heard")
 }
 
 // When the socket is broken, and a worker can do that to all of them, the workers do

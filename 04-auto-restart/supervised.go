@@ -8,6 +8,7 @@ import (
 
 	"playing-with-processes/internal/ipc"
 	"playing-with-processes/internal/restart"
+	"playing-with-processes/internal/supervise"
 )
 
 // config is enough for what a worker has to say; a hostile one shall not have more
@@ -23,21 +24,20 @@ const (
 	readyTicks = 10 // is how it is counted, see watch
 	// missedBeats in a row are a hang. One may be late on a busy machine.
 	missedBeats = 3
+	// drainFor is what open requests get to be finished. `docker stop` waits 10
+	// seconds for all of it.
+	drainFor = 5 * time.Second
 )
 
 // supervised is a worker as the primary sees it.
 type supervised struct {
-	*ipc.Child
-	place   int
-	started time.Time
-	voice   *voice
+	*supervise.Process
+	place int
 
 	ready  chan notice   // what it said when it got ready
 	beats  chan struct{} // it has said something
 	silent chan struct{} // closed when it cannot say any more
 	hung   chan string   // why we have killed it
-	gone   chan struct{} // closed after its end
-	exit   ipc.Exit      // after its end
 
 	// For the primary's goroutine alone.
 	state state
@@ -70,28 +70,19 @@ const (
 
 // fork starts the worker of a place and hands it the port.
 func fork(p *primary, place int) (*supervised, error) {
+	process, err := supervise.Start(config, p.command(), p.pool.Failures(place) > 0)
+	if err != nil {
+		return nil, err
+	}
 	w := &supervised{
+		Process: process,
 		place:   place,
-		started: time.Now(),
-		voice:   &voice{held: p.pool.Failures(place) > 0},
 		ready:   make(chan notice, 1),
 		beats:   make(chan struct{}, 1),
 		silent:  make(chan struct{}),
 		hung:    make(chan string, 1),
-		gone:    make(chan struct{}),
 	}
-	cmd := p.command()
-	cmd.Stdin, cmd.Stderr = nil, w.voice
-	// In a process group of its own it does not get the terminal's Ctrl-C, which
-	// is for the primary: it would end before it has drained.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	child, err := config.Fork(cmd)
-	if err != nil {
-		return nil, err
-	}
-	w.Child = child
 	go w.handOver(p)
-	go w.wait()
 	go w.listen(p.reports)
 	go w.watch()
 	return w, nil
@@ -105,18 +96,8 @@ func (w *supervised) handOver(p *primary) {
 	w.SendHandle(ctx, theServer, p.listener)
 }
 
-// wait waits for the worker's end, and ends what it has left behind: a process that
-// it has started may have the port. The error, if any, is that such a one still held
-// its standard error.
-func (w *supervised) wait() {
-	w.exit, _ = w.Wait()
-	w.signal(syscall.SIGKILL)
-	close(w.gone)
-}
-
-// signal signals the worker and what it has started. Its process group has its pid,
-// which nobody else gets while there is somebody in the group.
-func (w *supervised) signal(sig syscall.Signal) { syscall.Kill(-w.Pid(), sig) }
+// ask asks the worker to leave.
+func (w *supervised) ask(ctx context.Context) { w.Send(ctx, notice{Act: actStop}) }
 
 // listen reports what the worker says, each thing once, and its end after that.
 func (w *supervised) listen(reports chan<- report) {
@@ -126,7 +107,7 @@ func (w *supervised) listen(reports chan<- report) {
 			continue // a message that got lost
 		}
 		message.Close()
-		w.endsWithin(perMessage)
+		w.EndsWithin(perMessage)
 		select {
 		case w.beats <- struct{}{}:
 		default: // watch has not looked since the last one
@@ -148,8 +129,8 @@ func (w *supervised) listen(reports chan<- report) {
 	}
 	close(w.silent)
 	// It may have closed its channel only, to finish what is open.
-	if !w.endsWithin(drainFor) {
-		w.insist()
+	if !w.EndsWithin(drainFor) {
+		w.Insist()
 	}
 	reports <- report{w, hasEnded}
 }
@@ -174,7 +155,7 @@ func (w *supervised) watch() {
 			}
 		}
 	}
-	defer time.AfterFunc(restart.StableAfter, w.voice.release).Stop()
+	defer time.AfterFunc(restart.StableAfter, w.Voice.Release).Stop()
 
 	tick = nil
 	if said.interval() > 0 {
@@ -196,18 +177,18 @@ func (w *supervised) watch() {
 // giveUpOn kills a worker that would not listen to anything else.
 func (w *supervised) giveUpOn(format string, args ...any) {
 	w.hung <- fmt.Sprintf(format, args...)
-	w.signal(syscall.SIGKILL)
+	w.Signal(syscall.SIGKILL)
 }
 
 // epitaph says in one line how the worker has ended.
 func (w *supervised) epitaph(how any) string {
-	text := fmt.Sprintf("worker %d %v (%v)", w.Pid(), how, w.exit)
+	text := fmt.Sprintf("worker %d %v (%v)", w.Pid(), how, w.Exit())
 	select {
 	case why := <-w.hung:
 		return text + ": " + why
 	default:
 	}
-	if line, ok := w.voice.gist(); ok && w.exit.Signal == 0 && w.exit.Code != 0 {
+	if line, ok := w.Voice.Gist(); ok && w.Exit().Signal == 0 && w.Exit().Code != 0 {
 		return text + ": " + line
 	}
 	return text

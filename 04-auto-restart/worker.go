@@ -10,6 +10,7 @@ import (
 
 	"playing-with-processes/internal/drain"
 	"playing-with-processes/internal/ipc"
+	"playing-with-processes/internal/site"
 )
 
 const (
@@ -27,7 +28,7 @@ func worker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	server := drain.New(site(func() { tell(primary, actRetire) }))
+	server := drain.New(pages(func() { tell(primary, actRetire) }))
 	// SIGTERM to this worker alone is a wish to be replaced.
 	defer context.AfterFunc(ctx, func() { tell(primary, actRetire) })()
 
@@ -56,6 +57,16 @@ func worker(ctx context.Context) error {
 	defer cancel()
 	server.Drain(ctx)
 	return nil
+}
+
+// pages are the site, and one more on which the worker retires.
+func pages(retire func()) http.Handler {
+	mux := site.New()
+	mux.HandleFunc("/retire", func(w http.ResponseWriter, r *http.Request) {
+		retire()
+		site.Answer(w, r)
+	})
+	return mux
 }
 
 // serve accepts connections, in competition with the other workers: the socket is

@@ -1,4 +1,6 @@
-package main
+// Package site is what the chapters' workers serve: a page, and ways to get them
+// into trouble.
+package site
 
 import (
 	"fmt"
@@ -12,22 +14,18 @@ import (
 // maxSlow is how long a request can be in flight, in milliseconds.
 const maxSlow = 60_000
 
-// site is what the workers serve: a page, and ways to get them into trouble.
-func site(retire func()) http.Handler {
+// New returns the pages /, /crash, /hang and /slow. The caller may add others.
+func New() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/{$}", answer)
+	mux.HandleFunc("/{$}", Answer)
 	mux.HandleFunc("/crash", crash)
 	mux.HandleFunc("/hang", hang)
 	mux.HandleFunc("/slow", slow)
-	mux.HandleFunc("/retire", func(w http.ResponseWriter, r *http.Request) {
-		retire()
-		answer(w, r)
-	})
 	return mux
 }
 
-// answer says who answers.
-func answer(w http.ResponseWriter, _ *http.Request) {
+// Answer says who answers: "worker" and the pid of this process.
+func Answer(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintf(w, "worker %d\n", os.Getpid())
 }
 
@@ -57,5 +55,5 @@ func slow(w http.ResponseWriter, r *http.Request) {
 	}
 	http.NewResponseController(w).Flush()
 	time.Sleep(time.Duration(ms) * time.Millisecond)
-	answer(w, r)
+	Answer(w, r)
 }

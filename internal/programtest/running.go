@@ -1,0 +1,116 @@
+package programtest
+
+import (
+	"bufio"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Running is a server that runs: a primary with its workers. Its methods belong to
+// the test's goroutine; they fail the test themselves.
+type Running struct {
+	*exec.Cmd
+	Address string // host and port
+	t       *testing.T
+
+	mu    sync.Mutex
+	more  *sync.Cond
+	lines []string
+	ended bool
+	seen  int // lines that Await has passed
+}
+
+// Launch starts cmd, which comes from Command, and waits until it has told its
+// address: in its first line with http://. Both of its outputs are read.
+func Launch(t *testing.T, cmd *exec.Cmd) *Running {
+	t.Helper()
+	r := &Running{Cmd: cmd, t: t}
+	r.more = sync.NewCond(&r.mu)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	cmd.Stderr = cmd.Stdout
+	require.NoError(t, cmd.Start())
+	go r.read(bufio.NewScanner(out))
+	_, address, _ := strings.Cut(r.Await(`http://`), "http://")
+	r.Address = strings.TrimSuffix(strings.Fields(address)[0], ";")
+	return r
+}
+
+func (r *Running) read(out *bufio.Scanner) {
+	for out.Scan() {
+		r.mu.Lock()
+		r.lines = append(r.lines, out.Text())
+		r.mu.Unlock()
+		r.more.Broadcast()
+	}
+	r.mu.Lock()
+	r.ended = true
+	r.mu.Unlock()
+	r.more.Broadcast()
+}
+
+// Await waits for the next line that matches, and returns it. Those that were
+// awaited before, or came before them, do not count.
+func (r *Running) Await(pattern string) string {
+	r.t.Helper()
+	matching := regexp.MustCompile(pattern)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for {
+		for r.seen < len(r.lines) {
+			r.seen++
+			if matching.MatchString(r.lines[r.seen-1]) {
+				return r.lines[r.seen-1]
+			}
+		}
+		if r.ended {
+			require.FailNow(r.t, "it has ended", "without %q:\n%s", pattern, strings.Join(r.lines, "\n"))
+		}
+		r.more.Wait()
+	}
+}
+
+// AwaitPID waits for the next worker of which this is said, a pattern, and returns
+// its pid.
+func (r *Running) AwaitPID(said string) int {
+	r.t.Helper()
+	pid, err := strconv.Atoi(regexp.MustCompile(`\d+`).FindString(
+		strings.SplitN(r.Await(`worker \d+ `+said), "worker", 2)[1]))
+	require.NoError(r.t, err)
+	return pid
+}
+
+// End waits for its end, and returns all that was printed.
+func (r *Running) End() string {
+	r.t.Helper()
+	r.mu.Lock()
+	for !r.ended {
+		r.more.Wait()
+	}
+	r.mu.Unlock()
+	r.Wait()
+	return strings.Join(r.lines, "\n")
+}
+
+// Stop ends it as Docker does, and requires that this is a good end.
+func (r *Running) Stop() string {
+	r.t.Helper()
+	require.NoError(r.t, r.Process.Signal(syscall.SIGTERM))
+	return r.RequireGoodEnd()
+}
+
+// RequireGoodEnd waits for its end, which must be an exit with code 0, and returns all
+// that was printed.
+func (r *Running) RequireGoodEnd() string {
+	r.t.Helper()
+	out := r.End()
+	require.Zero(r.t, r.ProcessState.ExitCode(), "%v: %s", r.ProcessState, out)
+	return out
+}

@@ -1,0 +1,115 @@
+package visitors
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// First is the first time that something was answered.
+type First struct {
+	Name string // the answer, which says who gave it
+	At   time.Time
+}
+
+// firstsKept is how many are kept for whoever reads them later. It is more than any
+// chapter has workers.
+const firstsKept = 1000
+
+// Crowd is a number of visitors who come again and again. Visit and Sofar may be
+// called from any goroutine, Disperse once.
+type Crowd struct {
+	// Firsts has each answer's first time. There is room for 1000 of them that
+	// nobody reads; then the visitors wait.
+	Firsts chan First
+
+	ctx     context.Context
+	address string
+	enough  chan struct{} // closed when they shall not come again
+	gone    sync.WaitGroup
+
+	mu    sync.Mutex
+	tally Tally
+}
+
+// Gather lets so many visitors come, each with a short rest between two visits. They
+// come until Disperse is called, which must be, or ctx ends.
+func Gather(ctx context.Context, address string, visitors int, rest time.Duration) *Crowd {
+	c := &Crowd{
+		Firsts:  make(chan First, firstsKept),
+		ctx:     ctx,
+		address: address,
+		enough:  make(chan struct{}),
+		tally:   Tally{Answered: map[string]int{}},
+	}
+	for range visitors {
+		c.gone.Go(func() { c.comeAgain(rest) })
+	}
+	return c
+}
+
+func (c *Crowd) comeAgain(rest time.Duration) {
+	for c.ctx.Err() == nil {
+		c.Visit("/")
+		select {
+		case <-c.enough:
+			return
+		case <-time.After(rest):
+		}
+	}
+}
+
+// Visit makes one more visit that counts, in the caller's goroutine.
+func (c *Crowd) Visit(path string) (answer string, err error) {
+	begun := time.Now()
+	o := visit(c.ctx, c.address, path)
+	c.count(o, time.Since(begun))
+	return o.answer, o.err
+}
+
+// count adds one visit.
+func (c *Crowd) count(o outcome, took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t, now := &c.tally, time.Now()
+	if took > t.Longest {
+		t.Longest, t.LongestBy = took, ""
+		if o.err == nil {
+			t.LongestBy = o.answer
+		}
+	}
+	switch {
+	case o.err == nil:
+		if t.Answered[o.answer]++; t.Answered[o.answer] == 1 {
+			c.Firsts <- First{o.answer, now}
+		}
+	case errors.Is(o.err, syscall.ECONNREFUSED):
+		t.Refused++
+	case errors.Is(o.err, context.DeadlineExceeded), errors.Is(o.err, os.ErrDeadlineExceeded):
+		t.Hung++
+	default:
+		t.CutOff = append(t.CutOff, Cut{At: now, Err: o.err, From: o.from, Half: o.begun})
+	}
+}
+
+// Disperse ends the visits, waits for those that are on their way, and returns what
+// the visitors have met.
+func (c *Crowd) Disperse() Tally {
+	close(c.enough)
+	c.gone.Wait()
+	return c.tally
+}
+
+// Sofar is what the visitors have met until now.
+func (c *Crowd) Sofar() Tally {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.tally
+	t.Answered, t.CutOff = maps.Clone(t.Answered), slices.Clone(t.CutOff)
+	return t
+}
