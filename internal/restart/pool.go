@@ -11,6 +11,7 @@ import (
 type Pool struct {
 	policy Policy
 	places map[int]*place
+	added  int         // places, ever
 	recent []time.Time // the last starts that count, oldest first
 
 	open      bool // given up: restarts after failures are suspended
@@ -25,6 +26,7 @@ const none = -1
 // place has one worker after another.
 type place struct {
 	number int
+	allows int       // see Add
 	ready  time.Time // of its worker; zero before
 	inARow int       // see Failures
 
@@ -37,13 +39,26 @@ type place struct {
 
 // New returns a pool with the places 0 to n-1, whose first starts are due.
 func New(policy Policy, n int, now time.Time) *Pool {
-	policy.Restarts = max(policy.Restarts, 1) // with none, nothing would ever come back
-	p := &Pool{policy: policy, places: map[int]*place{}, trial: none}
+	p := &Pool{policy: policy, places: map[int]*place{}, trial: none, added: n}
 	for number := range n {
 		p.places[number] = &place{number: number, owed: true, since: now, due: now}
 	}
 	return p
 }
+
+// Add adds a place, whose first worker is started by the caller. It allows
+// RestartsPerWorker more, until that is asked to leave.
+func (p *Pool) Add() (number int) {
+	number = p.added
+	p.added++
+	p.places[number] = &place{number: number, allows: RestartsPerWorker}
+	p.policy.Restarts += RestartsPerWorker
+	return number
+}
+
+// limit is how many starts may count in a period. With none, nothing would ever come
+// back.
+func (p *Pool) limit() int { return max(p.policy.Restarts, 1) }
 
 // Take returns a place whose worker is to be started now, and takes it as started.
 func (p *Pool) Take(now time.Time) (number int, ok bool) {
@@ -54,7 +69,7 @@ func (p *Pool) Take(now time.Time) (number int, ok bool) {
 	next.owed, next.ready = false, time.Time{}
 	if next.counted {
 		p.recent = append(p.recent, now)
-		p.recent = p.recent[max(0, len(p.recent)-p.policy.Restarts):]
+		p.recent = p.recent[max(0, len(p.recent)-p.limit()):]
 	}
 	if p.open && next.counted && next.young {
 		p.trial = next.number
@@ -120,6 +135,7 @@ func (p *Pool) Ended(number int, reason Reason, now time.Time) {
 		return
 	case reason == Asked:
 		delete(p.places, number)
+		p.policy.Restarts -= pl.allows
 		if p.trial == number {
 			p.trial = none
 		}
@@ -134,7 +150,7 @@ func (p *Pool) Ended(number int, reason Reason, now time.Time) {
 		p.trial = none
 		p.trials++
 		p.giveUp(now)
-	case !p.open && pl.young && p.spent(now) > p.policy.Restarts:
+	case !p.open && pl.young && p.spent(now) > p.limit():
 		p.open, p.trials = true, 1
 		p.giveUp(now)
 	}
@@ -223,10 +239,11 @@ func (p *Pool) trialHeld() (at time.Time, ok bool) {
 
 // room is when one more start may count.
 func (p *Pool) room() (at time.Time) {
-	if len(p.recent) < p.policy.Restarts {
+	over := len(p.recent) - p.limit()
+	if over < 0 {
 		return at
 	}
-	return p.recent[0].Add(p.policy.Period)
+	return p.recent[over].Add(p.policy.Period)
 }
 
 // spent is how many starts count in the period that ends now, with those that
