@@ -95,11 +95,11 @@ func (s *story) play(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := wait(ctx, demoQuiet); err != nil {
+		if err := program.Pause(ctx, demoQuiet); err != nil {
 			return err
 		}
 		e := episode{trouble.what, answered.Sub(begun), len(s.crowd.Sofar().CutOff) - before}
-		s.say.Printf("the replacement's first answer came %v after it; requests that failed: %d", short(e.missing), e.failed)
+		s.say.Printf("the replacement's first answer came %v after it; requests that failed: %d", program.Short(e.missing), e.failed)
 		s.episodes = append(s.episodes, e)
 	}
 	return s.recovery(ctx)
@@ -108,7 +108,7 @@ func (s *story) play(ctx context.Context) error {
 // spread shows who of the workers gets how much.
 func (s *story) spread(ctx context.Context) error {
 	s.say.Printf("%d visitors come again and again, each time with a new connection", demoVisitors)
-	if err := wait(ctx, restart.StableAfter+demoQuiet/2); err != nil {
+	if err := program.Pause(ctx, restart.StableAfter+demoQuiet/2); err != nil {
 		return err
 	}
 	var shares []string
@@ -212,7 +212,7 @@ func (s *story) recovery(ctx context.Context) error {
 			return ctx.Err()
 		case event := <-s.events:
 			if event == restart.Closed {
-				return wait(ctx, demoQuiet)
+				return program.Pause(ctx, demoQuiet)
 			}
 		}
 	}
@@ -222,21 +222,11 @@ func (s *story) recovery(ctx context.Context) error {
 func (s *story) summary(out io.Writer, met visitors.Tally) {
 	fmt.Fprintf(out, "\n%-14s %31s %16s\n", "what happened", "the replacement's first answer", "failed requests")
 	for _, e := range s.episodes {
-		fmt.Fprintf(out, "%-14s %31s %16d\n", e.what, short(e.missing), e.failed)
+		fmt.Fprintf(out, "%-14s %31s %16d\n", e.what, program.Short(e.missing), e.failed)
 	}
 	fmt.Fprintf(out, "\n%d requests, each on a new connection and none repeated:\n", met.Visits())
 	fmt.Fprintf(out, "%6d failed, because whoever had them died\n", len(met.CutOff))
 	fmt.Fprintf(out, "%6d refused\n", met.Refused)
 	fmt.Fprintf(out, "%6d without an answer or an end\n", met.Hung)
-	fmt.Fprintf(out, "The longest wait was %v, in the queue that the primary holds.\n", short(met.Longest))
-}
-
-// wait waits, but not beyond the end of ctx.
-func wait(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
+	fmt.Fprintf(out, "The longest wait was %v, in the queue that the primary holds.\n", program.Short(met.Longest))
 }

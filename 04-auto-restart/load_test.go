@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"playing-with-processes/internal/program"
 	"playing-with-processes/internal/programtest"
 	"playing-with-processes/internal/restart"
 	"playing-with-processes/internal/visitors"
@@ -134,7 +135,7 @@ func testKills(t *testing.T, worker string, policy restart.Policy, kills int) {
 	}
 	met := h.end(deaths)
 	t.Logf("%d workers killed: of %d requests %d failed, 0 refused, 0 hung; the longest wait was %s",
-		kills, met.Visits(), len(met.CutOff), short(met.Longest))
+		kills, met.Visits(), len(met.CutOff), program.Short(met.Longest))
 }
 
 // Who asks to be replaced costs nobody an answer.
@@ -158,5 +159,5 @@ func testRetires(t *testing.T, worker string, retires int) {
 	met := h.end(nil)
 	require.Empty(t, met.CutOff)
 	t.Logf("%d workers retired: of %d requests 0 failed; the longest wait was %s",
-		retires, met.Visits(), short(met.Longest))
+		retires, met.Visits(), program.Short(met.Longest))
 }

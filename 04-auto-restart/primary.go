@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"time"
 
+	"playing-with-processes/internal/program"
 	"playing-with-processes/internal/restart"
 )
 
@@ -110,7 +111,7 @@ func (p *primary) handle(r report) {
 func (p *primary) ready(w *supervised) {
 	w.state = serving
 	p.pool.Ready(w.place, time.Now())
-	say.Printf("worker %d is ready, %v after its start", w.Pid(), short(time.Since(w.Started)))
+	say.Printf("worker %d is ready, %v after its start", w.Pid(), program.Short(time.Since(w.Started)))
 	if old := p.retiring[w.place]; old != nil {
 		delete(p.retiring, w.place)
 		p.stop(old)
@@ -160,7 +161,7 @@ func (p *primary) failed(place int, reason restart.Reason, what string) {
 	p.failing = place
 	say.Print(what)
 	if due, ok := p.pool.Due(place, now); ok && due.After(now) && p.pool.Circuit(now) == restart.Closed {
-		say.Printf("its replacement is started in %v", short(due.Sub(now)))
+		say.Printf("its replacement is started in %v", program.Short(due.Sub(now)))
 	}
 	p.tellCircuit()
 }
@@ -192,7 +193,7 @@ func (p *primary) tellOpen(now time.Time) {
 		why = fmt.Sprintf("restarts are suspended: more than %d in %v", p.policy.Restarts, p.policy.Period)
 	}
 	if next, ok := p.pool.Next(now); ok {
-		why += fmt.Sprintf("; in %v there is a trial start", short(next.Sub(now)))
+		why += fmt.Sprintf("; in %v there is a trial start", program.Short(next.Sub(now)))
 	}
 	say.Print(why)
 	if len(p.alive) == 0 {
@@ -230,12 +231,4 @@ func (p *primary) invite() {
 		say.Printf("  "+try, address)
 	}
 	say.Print("  kill -9 a worker, or this primary; Ctrl-C ends all of it, twice at once")
-}
-
-// short is a duration as people like to read it.
-func short(d time.Duration) string {
-	if d < time.Second {
-		return fmt.Sprint(d.Round(time.Millisecond))
-	}
-	return fmt.Sprintf("%.1fs", d.Seconds())
 }

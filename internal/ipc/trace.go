@@ -31,7 +31,6 @@ var meanings = map[string]string{
 	"NODE_SOCKET_COUNT":        "so many are open",
 	"NODE_SOCKET_NOTIFY_CLOSE": "tell me when the last of them is closed",
 	"NODE_SOCKET_ALL_CLOSED":   "the last is closed",
-	"NODE_CLUSTER":             "of the cluster module",
 }
 
 func (c *Channel) step(what, format string, args ...any) {

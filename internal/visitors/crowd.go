@@ -102,7 +102,7 @@ func (c *Crowd) count(o outcome, took time.Duration) {
 func (c *Crowd) Disperse() Tally {
 	close(c.enough)
 	c.gone.Wait()
-	return c.tally
+	return c.Sofar()
 }
 
 // Sofar is what the visitors have met until now.
