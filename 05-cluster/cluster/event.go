@@ -1,0 +1,136 @@
+package cluster
+
+import (
+	"fmt"
+	"net"
+	"time"
+
+	"playing-with-processes/internal/ipc"
+	"playing-with-processes/internal/restart"
+)
+
+// maxEvents is how many wait for a reader that is slow, or is none.
+const maxEvents = 1000
+
+// Event is one of the types below. Its String is a line for people.
+type Event interface{ String() string }
+
+type (
+	// Forked: the worker's process has been started.
+	Forked struct{ Worker *Worker }
+	// Online: it has joined the cluster.
+	Online struct{ Worker *Worker }
+	// Listening: it has a server, and is ready to be given connections.
+	Listening struct {
+		Worker  *Worker
+		Address string // as the worker says; quoted, if it is odd
+	}
+	// Disconnect: its channel has ended.
+	Disconnect struct{ Worker *Worker }
+	// Exit: the process has ended, after its channel.
+	Exit struct {
+		Worker *Worker
+		Exit   ipc.Exit
+		// AfterDisconnect: it was told to leave, or had said that it would.
+		AfterDisconnect bool
+		Reason          restart.Reason
+		// Why we have killed it, or what it has said last, or "".
+		Why string
+		// Returned is how many connections it had not accepted: others get them.
+		Returned int
+	}
+	// Failed: a replacement could not be started.
+	Failed struct{ Err error }
+	// Restarts are suspended (restart.Open), tried (restart.HalfOpen), or go on
+	// (restart.Closed).
+	Restarts struct {
+		Circuit    restart.Circuit
+		Next       time.Duration // to the trial start, if they are suspended
+		FirstError string        // what the trouble began with
+	}
+	// TurnedAway: so many connections were reset, because there was no worker for
+	// them for Settings.QueueTimeout.
+	TurnedAway struct {
+		Address     net.Addr
+		Connections int
+	}
+)
+
+func (e Forked) String() string {
+	return fmt.Sprintf("%v is started as pid %d", e.Worker, e.Worker.Pid())
+}
+func (e Online) String() string { return fmt.Sprintf("%v is online", e.Worker) }
+func (e Listening) String() string {
+	return fmt.Sprintf("%v listens on %s", e.Worker, e.Address)
+}
+func (e Disconnect) String() string { return fmt.Sprintf("%v: the channel has ended", e.Worker) }
+func (e Failed) String() string     { return fmt.Sprintf("cannot start a worker: %v", e.Err) }
+func (e TurnedAway) String() string {
+	return fmt.Sprintf("no worker for %v: %d connections were reset", e.Address, e.Connections)
+}
+
+func (e Exit) String() string {
+	how := e.Reason.String()
+	if e.AfterDisconnect {
+		how = "has left"
+	}
+	text := fmt.Sprintf("%v %s (%v)", e.Worker, how, e.Exit)
+	if e.Why != "" {
+		text += ": " + e.Why
+	}
+	if e.Returned > 0 {
+		text += fmt.Sprintf("; connections that it had not accepted, and others get: %d", e.Returned)
+	}
+	return text
+}
+
+func (e Restarts) String() string {
+	switch e.Circuit {
+	case restart.Open:
+		return fmt.Sprintf("restarts are suspended; in %.1fs there is a trial start. The first error was: %s",
+			e.Next.Seconds(), e.FirstError)
+	case restart.HalfOpen:
+		return "now there is the trial start"
+	}
+	return "the trial start has held: back to normal"
+}
+
+// Events tells what happens, in order. A thousand wait for a slow reader; what comes
+// then is dropped. It ends with Shutdown.
+func (p *Primary) Events() <-chan Event { return p.events }
+
+func (p *Primary) tell(e Event) {
+	select {
+	case p.events <- e:
+	default:
+	}
+}
+
+// trouble remembers the first error of those in a row, which what follows would hide.
+type trouble struct {
+	circuit restart.Circuit // as last told
+	firsts  map[int]string  // by place
+	last    int             // the place that has failed last
+}
+
+func (t *trouble) note(place, failures int, what string) {
+	if failures <= 1 { // of what came before, a worker has recovered
+		t.firsts[place] = what
+	}
+	t.last = place
+}
+
+// tellCircuit tells when restarts are suspended, tried and resumed.
+func (p *Primary) tellCircuit() {
+	now := time.Now()
+	circuit := p.pool.Circuit(now)
+	if circuit == p.trouble.circuit {
+		return
+	}
+	p.trouble.circuit = circuit
+	e := Restarts{Circuit: circuit, FirstError: p.trouble.firsts[p.trouble.last]}
+	if next, ok := p.pool.Next(now); ok {
+		e.Next = next.Sub(now)
+	}
+	p.tell(e)
+}

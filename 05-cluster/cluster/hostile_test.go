@@ -1,0 +1,224 @@
+package cluster
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"playing-with-processes/internal/ipc"
+)
+
+// hostilities are what a worker may do with its channel.
+var hostilities = map[string]func(w raw, key string) error{
+	"garbage": func(w raw, _ string) error {
+		file := os.NewFile(3, "channel")
+		return repeat(100, func(int) error {
+			_, err := file.WriteString("garbage\n\n{\"cmd\":\n\xff\x00\n[]\n{\"cmd\":\"NODE_CLUSTER\"}\n")
+			return err
+		})
+	},
+	"odd types": func(w raw, _ string) error {
+		for _, line := range []string{
+			`{"cmd":"NODE_CLUSTER","act":"queryServer","seq":"one"}`,
+			`{"cmd":"NODE_CLUSTER","act":"queryServer","seq":9e99,"port":1}`,
+			`{"cmd":"NODE_CLUSTER","act":"queryServer","seq":1}`,
+			`{"cmd":"NODE_CLUSTER","act":"queryServer","seq":1,"address":"localhost","port":0,"addressType":4}`,
+			`{"cmd":"NODE_CLUSTER","act":"queryServer","seq":1,"address":"127.0.0.1","port":-7,"addressType":4}`,
+			`{"cmd":"NODE_CLUSTER","act":"queryServer","seq":1,"address":"127.0.0.1","port":70000,"addressType":4}`,
+			`{"cmd":"NODE_CLUSTER","act":"queryServer","seq":1,"address":null,"port":-1,"addressType":-1}`,
+			`{"cmd":"NODE_CLUSTER","act":"queryServer","seq":1,"address":"/x","port":-1,"addressType":"what"}`,
+			`{"cmd":"NODE_CLUSTER","act":"queryServer","seq":1,"address":null,"port":null,"addressType":null,"fd":1}`,
+			`{"cmd":"NODE_CLUSTER","act":"queryServer","seq":1,"address":"::1","port":0,"addressType":"udp"}`,
+			`{"cmd":"NODE_CLUSTER","act":"online","seq":1}`,
+			`{"cmd":"NODE_CLUSTER","act":"listening","seq":1}`,
+			`{"cmd":"NODE_CLUSTER","act":"newconn","seq":1,"key":"x"}`,
+			`{"cmd":"NODE_CLUSTER","act":"disconnect","seq":1}`,
+		} {
+			if err := w.write(line); err != nil {
+				return err
+			}
+		}
+		return nil
+	},
+	"forged verdicts": func(w raw, _ string) error {
+		// Those of the other worker's connections are among them.
+		return repeat(500, func(i int) error { return w.judge(int64(i), false) })
+	},
+	"every verdict twice": func(w raw, key string) error {
+		return repeat(20, func(int) error {
+			seq := w.newconn(key)
+			w.judge(seq, false)
+			w.judge(seq, true)
+			return w.judge(seq, false)
+		})
+	},
+	"keys that do not exist": func(w raw, _ string) error {
+		return repeat(100, func(i int) error {
+			return w.write(fmt.Sprintf(`{"cmd":"NODE_CLUSTER","act":"close","key":"%d","seq":1}`, i))
+		})
+	},
+	"many ports": func(w raw, _ string) error {
+		return repeat(2*maxPorts, func(i int) error {
+			return w.write(fmt.Sprintf(`{"cmd":"NODE_CLUSTER","act":"queryServer","seq":1,"index":%d,"address":"127.0.0.1","port":0,"addressType":4,"data":%q}`,
+				i, strings.Repeat("x", i*100)))
+		})
+	},
+	"leaves and stays": func(w raw, _ string) error {
+		return w.write(`{"cmd":"NODE_CLUSTER","act":"exitedAfterDisconnect","seq":1}`)
+	},
+	"never accepts": func(raw, string) error { return nil },
+	"does not read": func(w raw, _ string) error {
+		for w.write(`{"cmd":"NODE_CLUSTER","act":"exitedAfterDisconnect","seq":1}`) == nil {
+		}
+		return nil
+	},
+	"handles": func(w raw, _ string) error {
+		r, _, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		return repeat(500, func(int) error {
+			return syscall.Sendmsg(3, []byte(`{"cmd":"NODE_HANDLE","type":"net.Native","msg":{"cmd":"NODE_CLUSTER"}}`+"\n"),
+				syscall.UnixRights(int(r.Fd()), int(r.Fd())), nil, 0)
+		})
+	},
+	"a long line": func(w raw, _ string) error {
+		w.write(`"` + strings.Repeat("x", 2<<20) + `"`)
+		return nil
+	},
+	"an endless line": func(w raw, _ string) error {
+		file, megabyte := os.NewFile(3, "channel"), strings.Repeat("x", 1<<20)
+		for {
+			if _, err := file.WriteString(megabyte); err != nil {
+				return nil
+			}
+		}
+	},
+}
+
+func repeat(n int, do func(int) error) error {
+	for i := range n {
+		if err := do(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func init() {
+	roles["hostile"] = func(args ...string) error {
+		w, key, err := rawListen("127.0.0.1", 0)
+		if err != nil {
+			return err
+		}
+		if err := hostilities[args[0]](w, key); err != nil {
+			return err
+		}
+		fmt.Println("done")
+		select {}
+	}
+}
+
+// A hostile worker harms only itself, and the connections that it takes: the primary
+// lives, the other worker serves, and visitors of the port that both have are answered.
+func TestHostile(t *testing.T) {
+	t.Parallel()
+	for name := range hostilities {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			policy := patient()
+			policy.MaxPause = time.Minute
+			words := goHTTP
+			var r *rig
+			r = raise(t, Settings{
+				Restart:       &policy,
+				AcceptTimeout: 200 * time.Millisecond,
+				DrainTimeout:  200 * time.Millisecond,
+				Command:       func() *exec.Cmd { return r.command(words...) },
+			})
+			good, address := r.fork(1)
+			words = []string{"go", "hostile", name}
+			bad, err := r.Fork()
+			require.NoError(t, err)
+			words = goHTTP
+			for range 30 {
+				require.Equal(t, "worker", strings.Fields(get(t, "tcp", address))[0])
+			}
+			bad.Signal(syscall.SIGKILL)
+			r.exitOf(bad)
+			for range 5 {
+				require.Contains(t, get(t, "tcp", address), "worker")
+			}
+			require.Contains(t, r.Workers(), good[0])
+		})
+	}
+}
+
+// What each of them comes to, where it comes to something.
+func TestHostileEnds(t *testing.T) {
+	t.Parallel()
+	for name, why := range map[string]string{
+		"never accepts":   "it has not accepted a connection for 200ms",
+		"does not read":   "it does not read its channel",
+		"a long line":     "receive: line too long: over 1048576 bytes",
+		"an endless line": "receive: line too long: over 1048576 bytes",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			patience := patience
+			if name == "never accepts" {
+				patience = 200 * time.Millisecond
+			}
+			r := raise(t, Settings{AcceptTimeout: patience}, "go", "hostile", name)
+			workers, address := r.fork(1)
+			conn := dial(t, "tcp", address)
+			exit := r.exitOf(workers[0])
+			require.Equal(t, why, exit.Why)
+			require.NotZero(t, exit.Exit.Signal)
+			conn.Close()
+		})
+	}
+}
+
+// Its messages cost whoever sends them, and nobody else: a flood does not fill the
+// primary's memory, nor keep it from serving.
+func TestHostileFlood(t *testing.T) {
+	t.Parallel()
+	received := make(chan struct{}, 100_000)
+	r := raise(t, Settings{Trace: func(_ int, e ipc.Event) {
+		if e.What == "receive" {
+			received <- struct{}{}
+		}
+	}}, "go", "flood")
+	workers, _ := r.fork(1)
+	begun := time.Now()
+	r.awaitLine("1000 sent") // the socket takes some at once
+	for range 500 {
+		<-received
+	}
+	require.GreaterOrEqual(t, time.Since(begun), 400*time.Millisecond)
+	workers[0].Signal(syscall.SIGKILL)
+}
+
+func init() {
+	roles["flood"] = func(...string) error {
+		w, _, err := rawListen("127.0.0.1", 0)
+		if err != nil {
+			return err
+		}
+		for i := 1; ; i++ {
+			if w.write(`"flood"`) != nil {
+				return nil
+			}
+			if i == 1000 {
+				fmt.Println("1000 sent")
+			}
+		}
+	}
+}

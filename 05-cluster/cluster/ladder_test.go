@@ -1,0 +1,332 @@
+package cluster
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"playing-with-processes/internal/programtest"
+)
+
+// What is promised to a connection depends on where it is: these are the rungs.
+
+// L0, L1: while there is no worker, connections wait in the kernel, and the next worker
+// answers them all. The port does not close.
+func TestRungQueue(t *testing.T) {
+	each(t, func(t *testing.T, worker []string) {
+		r := raise(t, Settings{}, worker...)
+		workers, address := r.fork(1)
+		workers[0].Leave()
+		r.exitOf(workers[0])
+		var waiting []net.Conn
+		for range 20 {
+			conn := dial(t, "tcp", address)
+			require.NoError(t, askFor(conn))
+			waiting = append(waiting, conn)
+		}
+		require.Empty(t, r.dispatcher().waiting, "they wait in the kernel")
+		workers, _ = r.fork(1)
+		for _, conn := range waiting {
+			require.Equal(t, name(workers[0]), body(t, conn))
+		}
+	})
+}
+
+// dispatcher is that of the only port.
+func (r *rig) dispatcher() *dispatcher {
+	r.Primary.mu.Lock()
+	defer r.Primary.mu.Unlock()
+	for _, pt := range r.ports {
+		return pt.scheduler.(*dispatcher)
+	}
+	return nil
+}
+
+// L0: they do not wait for ever. The clients are told, and so is who looks on.
+func TestRungQueueTimeout(t *testing.T) {
+	t.Parallel()
+	r := raise(t, Settings{AcceptTimeout: 100 * time.Millisecond, QueueTimeout: 200 * time.Millisecond}, goHTTP...)
+	workers, address := r.fork(1)
+	workers[0].Leave()
+	r.exitOf(workers[0])
+	waiting := []net.Conn{dial(t, "tcp", address), dial(t, "tcp", address), dial(t, "tcp", address)}
+	for _, conn := range waiting {
+		_, err := conn.Read(make([]byte, 1))
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+	}
+	reset := 0
+	for reset < len(waiting) { // they may have come before and after a deadline
+		reset += await(r, func(TurnedAway) bool { return true }).Connections
+	}
+	require.Equal(t, len(waiting), reset)
+	workers, _ = r.fork(1)
+	require.Equal(t, name(workers[0]), get(t, "tcp", address))
+}
+
+// freeze stops a worker in the middle of nothing, and connects until it has been given
+// one of the connections. The others have been answered.
+func freeze(t *testing.T, r *rig, w *Worker, address string) (given net.Conn) {
+	t.Helper()
+	w.Signal(syscall.SIGSTOP)
+	programtest.RequireStopped(t, w.Pid())
+	for {
+		conn := dial(t, "tcp", address)
+		require.NoError(t, askFor(conn))
+		if r.waitsForAccept(w, conn) {
+			return conn
+		}
+		require.NotEqual(t, name(w), body(t, conn))
+	}
+}
+
+// waitsForAccept reports whether conn has been given to a worker, or else has been
+// answered.
+func (r *rig) waitsForAccept(w *Worker, conn net.Conn) (its bool) {
+	require.Eventually(r.t, func() bool {
+		r.Primary.mu.Lock()
+		defer r.Primary.mu.Unlock()
+		for _, f := range w.flights {
+			its = its || f.conn.RemoteAddr().String() == conn.LocalAddr().String()
+		}
+		return its || readable(conn)
+	}, patience, time.Millisecond)
+	return its
+}
+
+// readable reports whether there is something to read, and leaves it there.
+func readable(conn net.Conn) (is bool) {
+	raw, _ := conn.(*net.TCPConn).SyscallConn()
+	raw.Control(func(fd uintptr) {
+		n, _, _ := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		is = n > 0
+	})
+	return is
+}
+
+// L2: a connection that a worker was given and has not accepted is not lost with it.
+// Under Node's primary its client waits for ever.
+func TestRungHandedOver(t *testing.T) {
+	each(t, func(t *testing.T, worker []string) {
+		r := raise(t, Settings{}, worker...)
+		workers, address := r.fork(2)
+		conn := freeze(t, r, workers[0], address)
+		workers[0].Signal(syscall.SIGKILL)
+		require.Equal(t, name(workers[1]), body(t, conn))
+		require.Equal(t, 1, r.exitOf(workers[0]).Returned)
+	})
+}
+
+// L2: also if there is nobody else at that moment.
+func TestRungHandedOverToNobody(t *testing.T) {
+	each(t, func(t *testing.T, worker []string) {
+		r := raise(t, Settings{}, worker...)
+		workers, address := r.fork(1)
+		conn := freeze(t, r, workers[0], address)
+		workers[0].Signal(syscall.SIGKILL)
+		r.exitOf(workers[0])
+		replacement := await(r, func(Forked) bool { return true }).Worker
+		if replacement == workers[0] {
+			replacement = await(r, func(Forked) bool { return true }).Worker
+		}
+		require.Equal(t, name(replacement), body(t, conn))
+	})
+}
+
+// L2: a worker that stays frozen is killed, and not passed over: it could wake up, and
+// then two would answer.
+func TestRungAcceptDeadline(t *testing.T) {
+	each(t, func(t *testing.T, worker []string) {
+		r := raise(t, Settings{AcceptTimeout: 500 * time.Millisecond}, worker...)
+		workers, address := r.fork(2)
+		begun := time.Now()
+		conn := freeze(t, r, workers[0], address)
+		require.Equal(t, name(workers[1]), body(t, conn))
+		require.GreaterOrEqual(t, time.Since(begun), 500*time.Millisecond)
+		exit := r.exitOf(workers[0])
+		require.Equal(t, syscall.SIGKILL, exit.Exit.Signal)
+		require.Equal(t, "it has not accepted a connection for 500ms", exit.Why)
+		require.Equal(t, 1, exit.Returned)
+	})
+}
+
+// L2: one that wakes up before that answers, and it alone.
+func TestRungWokenUp(t *testing.T) {
+	each(t, func(t *testing.T, worker []string) {
+		r := raise(t, Settings{AcceptTimeout: patience}, worker...)
+		workers, address := r.fork(2)
+		conn := freeze(t, r, workers[0], address)
+		workers[0].Signal(syscall.SIGCONT)
+		require.Equal(t, name(workers[0]), body(t, conn))
+	})
+}
+
+// While this primary itself was stopped, nobody was late.
+func TestRungDeadlineCountsTicks(t *testing.T) {
+	t.Parallel()
+	w := &Worker{flights: map[int64]*flight{1: {}}, primary: &Primary{}}
+	for range 10 {
+		w.age(10)
+	}
+	require.Empty(t, w.why)
+	require.Panics(t, func() { w.age(10) }, "there is no process to kill")
+}
+
+// First condition of L2: who has not told the primary has not read a byte. When Accept
+// returns it has been told.
+func TestRungAcceptedBeforeReading(t *testing.T) {
+	t.Parallel()
+	policy := patient()
+	r := raise(t, Settings{Restart: &policy}, "go", "die after accept")
+	workers, address := r.fork(1)
+	w := workers[0]
+	for range programtest.Times(20, 200) {
+		conn := dial(t, "tcp", address)
+		_, err := conn.Read(make([]byte, 1))
+		require.Error(t, err)
+		conn.Close()
+		require.Zero(t, r.exitOf(w).Returned, "it had accepted")
+		w = await(r, func(e Listening) bool { return e.Worker != w }).Worker
+	}
+}
+
+func init() {
+	roles["die after accept"] = func(...string) error {
+		l, err := Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		l.Accept()
+		return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	}
+}
+
+// Second condition: what a dead worker had said is heard first. It had accepted.
+func TestRungLastWords(t *testing.T) {
+	t.Parallel()
+	r := raise(t, Settings{}, "go", "last words")
+	workers, address := r.fork(2)
+	conn := dial(t, "tcp", address)
+	_, err := conn.Read(make([]byte, 1))
+	require.Error(t, err)
+	exit := await(r, func(e Exit) bool { return e.Worker == workers[0] || e.Worker == workers[1] })
+	require.Zero(t, exit.Returned)
+}
+
+func init() {
+	roles["last words"] = func(...string) error {
+		raw, key, err := rawListen("127.0.0.1", 0)
+		if err != nil {
+			return err
+		}
+		given := raw.newconn(key)
+		for range 100 { // each is heard a millisecond after the other
+			raw.tell(map[string]any{"something": "else"})
+		}
+		raw.judge(given, true)
+		return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	}
+}
+
+// Third condition: a worker that has no channel any more, and runs, may still read.
+func TestRungNotBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	r := raise(t, Settings{DrainTimeout: patience}, "go", "silent")
+	workers, address := r.fork(1)
+	conn := dial(t, "tcp", address)
+	require.NoError(t, askFor(conn))
+	await(r, func(e Disconnect) bool { return e.Worker == workers[0] })
+	r.env = append(r.env, "THEN=http")
+	next, err := r.Fork()
+	require.NoError(t, err)
+	r.listeningOf(next)
+	for range 10 {
+		require.Equal(t, name(next), get(t, "tcp", address))
+	}
+	r.Primary.mu.Lock()
+	require.Len(t, workers[0].flights, 1)
+	r.Primary.mu.Unlock()
+	workers[0].Signal(syscall.SIGKILL)
+	require.Equal(t, 1, r.exitOf(workers[0]).Returned)
+	require.Contains(t, body(t, conn), "worker")
+}
+
+func init() {
+	roles["silent"] = func(...string) error {
+		if os.Getenv("THEN") != "" {
+			return roles["http"]("tcp", "127.0.0.1:0")
+		}
+		raw, key, err := rawListen("127.0.0.1", 0)
+		if err != nil {
+			return err
+		}
+		raw.newconn(key)
+		raw.Disconnect()
+		select {}
+	}
+}
+
+// L3, L4: what a worker has accepted ends with it. The client sees the end at once.
+func TestRungServed(t *testing.T) {
+	programtest.Each(t, "node", func(t *testing.T, worker string) {
+		words := []string{"node", "testdata/hold.js", "127.0.0.1:0"}
+		if worker == "" {
+			words = []string{"go", "hold"}
+		}
+		policy := patient()
+		r := raise(t, Settings{Restart: &policy, AcceptTimeout: patience}, words...)
+		workers, address := r.fork(1)
+		for _, rung := range []struct {
+			path, got string
+			err       error
+		}{
+			{"/", "", nil},
+			{"/half", "half", io.ErrUnexpectedEOF},
+		} {
+			conn := dial(t, "tcp", address)
+			fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", rung.path)
+			r.awaitLine("serving " + rung.path)
+			workers[0].Signal(syscall.SIGKILL)
+			require.Zero(t, r.exitOf(workers[0]).Returned)
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if rung.err == nil {
+				require.Error(t, err)
+				require.False(t, errors.Is(err, os.ErrDeadlineExceeded))
+			} else {
+				require.NoError(t, err)
+				text, err := io.ReadAll(response.Body)
+				require.Equal(t, rung.got, string(text))
+				require.ErrorIs(t, err, rung.err)
+			}
+			workers[0] = await(r, func(e Listening) bool { return e.Worker != workers[0] }).Worker
+		}
+	})
+}
+
+func init() {
+	roles["hold"] = func(...string) error {
+		l, err := Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		return Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/half" {
+				w.Header().Set("Content-Length", "8")
+				io.WriteString(w, "half")
+				http.NewResponseController(w).Flush()
+			}
+			fmt.Println("serving", r.URL.Path)
+			<-context.Background().Done()
+		}))
+	}
+}

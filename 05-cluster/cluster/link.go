@@ -1,0 +1,239 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"playing-with-processes/internal/ipc"
+)
+
+const (
+	// defaultDrain is how long Serve finishes what is open if the primary does not say:
+	// Node's does not.
+	defaultDrain = 5 * time.Second
+	// orphanFor is how long a process without a primary may go on.
+	orphanFor = 500 * time.Millisecond
+)
+
+// link is a worker's way to its primary.
+type link struct {
+	primary *ipc.Channel
+	left    chan struct{} // closed when it is time to leave
+	drain   time.Duration // valid then
+
+	mu      sync.Mutex // guards what follows
+	seq     int64
+	asked   map[int64]question
+	servers map[string]server // by key
+	indexes map[string]*index // by the key of index 0
+}
+
+// question waits for its answer.
+type question struct {
+	server   server // that the answer is to open, or nil
+	answered chan<- error
+}
+
+// server is a listener or a packet connection of this worker. Its methods are called by
+// link's goroutine.
+type server interface {
+	// open takes what the primary has answered, and perhaps a socket with it.
+	open(o order, m ipc.Message) error
+	// offer is a connection for it.
+	offer(o offer)
+	Close() error
+}
+
+// index counts the servers of one address. The primary tells them apart by it: the
+// second that listens on port 0 gets another port.
+type index struct{ next, open int }
+
+// join is the first thing that a worker does.
+func join() (*link, error) {
+	primary, err := ipc.Config{Cluster: true}.Parent()
+	if err != nil {
+		return nil, err
+	}
+	l := &link{
+		primary: primary,
+		left:    make(chan struct{}),
+		drain:   defaultDrain,
+		asked:   map[int64]question{},
+		servers: map[string]server{},
+		indexes: map[string]*index{},
+	}
+	if err := l.send(actOnline, bare); err != nil {
+		return nil, err
+	}
+	go l.listen()
+	return l, nil
+}
+
+// send sends what message makes of the next header.
+func (l *link) send(act string, message func(header) any) error {
+	return l.primary.Send(context.Background(), message(l.next(act)))
+}
+
+func (l *link) next(act string) header {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h := header{Cmd: command, Act: act, Seq: l.seq}
+	l.seq++
+	return h
+}
+
+// ask sends a question, and waits for the answer, which opens s, if there is one.
+func (l *link) ask(act string, s server, message func(header) any) error {
+	h, answered := l.next(act), make(chan error, 1)
+	l.mu.Lock()
+	l.asked[h.Seq] = question{s, answered}
+	l.mu.Unlock()
+	if l.leaving() { // nobody would answer
+		return net.ErrClosed
+	}
+	if err := l.primary.Send(context.Background(), message(h)); err != nil {
+		return err
+	}
+	return <-answered
+}
+
+// listen is a goroutine that does what the primary says, until it is gone.
+func (l *link) listen() {
+	for message, err := range l.primary.Messages() {
+		var o order
+		if err != nil || message.Decode(&o) != nil || o.Cmd != command {
+			message.Close() // for whom there is nobody here
+			continue
+		}
+		switch {
+		case o.Ack != nil:
+			l.answered(o, message)
+		case o.Act == actConnection:
+			l.connection(o, message)
+		case o.Act == actDisconnect:
+			if o.Within > 0 {
+				l.drain = time.Duration(o.Within) * time.Millisecond
+			}
+			l.leave()
+		default:
+			message.Close()
+		}
+	}
+	// No primary, no port: Node's worker exits at once.
+	time.AfterFunc(orphanFor, func() { os.Exit(0) })
+	l.leave()
+}
+
+// answered opens the server that was asked for, here and now: its first connection may be
+// the next message.
+func (l *link) answered(o order, message ipc.Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	q, ok := l.asked[*o.Ack]
+	delete(l.asked, *o.Ack)
+	switch {
+	case !ok:
+		message.Close()
+	case o.Errno != nil && *o.Errno != 0:
+		q.answered <- os.NewSyscallError("bind", syscall.Errno(-*o.Errno))
+	case q.server != nil:
+		err := q.server.open(o, message)
+		if err == nil {
+			l.servers[o.Key] = q.server
+		}
+		message.Close()
+		q.answered <- err
+	default:
+		q.answered <- nil
+	}
+}
+
+// connection offers a connection to its server. It is this worker's from when that has
+// said that it takes it, and not before: else the primary gives it to another one.
+func (l *link) connection(o order, message ipc.Message) {
+	conn, err := message.Conn()
+	if err != nil {
+		message.Close()
+		return
+	}
+	given := offer{conn, func(accepted bool) error {
+		return l.send("", func(h header) any {
+			h.Ack = &o.Seq
+			return verdict{h, &accepted}
+		})
+	}}
+	l.mu.Lock()
+	s := l.servers[o.Key]
+	l.mu.Unlock()
+	if s == nil {
+		given.refuse()
+		return
+	}
+	s.offer(given)
+}
+
+// leave closes all servers, and tells who waits for Leaving before.
+func (l *link) leave() {
+	l.mu.Lock()
+	select {
+	case <-l.left:
+		l.mu.Unlock()
+		return
+	default:
+	}
+	close(l.left)
+	servers := l.servers
+	l.servers = map[string]server{}
+	for seq, q := range l.asked { // there will be no answer
+		delete(l.asked, seq)
+		q.answered <- net.ErrClosed
+	}
+	l.mu.Unlock()
+	for _, s := range servers {
+		s.Close()
+	}
+}
+
+// bare is a message that says no more than its header.
+func bare(h header) any { return h }
+
+// leaving reports whether this worker is on its way out.
+func (l *link) leaving() bool {
+	select {
+	case <-l.left:
+		return true
+	default:
+		return false
+	}
+}
+
+// Leave makes this worker leave by itself: its servers are closed, Serve drains, and
+// returns. The primary is told that it is no failure.
+func Leave() error {
+	l, err := self()
+	if l == nil || l.leaving() {
+		return err
+	}
+	err = l.ask(actLeave, nil, bare)
+	l.leave()
+	if errors.Is(err, net.ErrClosed) { // the primary wanted it, too
+		return nil
+	}
+	return err
+}
+
+// Leaving is closed when this worker is to leave: the primary has asked it to, or has
+// gone, or Leave was called. Its servers are closed then. Finish what is open, and exit.
+// Half a second after the primary has gone the process ends, with code 0 as in Node.
+// In a primary it is nil.
+func Leaving() <-chan struct{} {
+	if l, _ := self(); l != nil {
+		return l.left
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"time"
+
+	"playing-with-processes/internal/ipc"
+	"playing-with-processes/internal/restart"
+)
+
+// raw is a worker that writes what it likes.
+type raw struct{ *ipc.Channel }
+
+// rawJoin joins the cluster.
+func rawJoin() (raw, error) {
+	channel, err := ipc.Config{Cluster: true}.Parent()
+	if err != nil {
+		return raw{}, err
+	}
+	w := raw{channel}
+	return w, w.tell(map[string]any{"cmd": command, "act": actOnline, "seq": 0})
+}
+
+// rawListen joins the cluster and listens.
+func rawListen(host string, port int) (w raw, key string, err error) {
+	if w, err = rawJoin(); err != nil {
+		return w, "", err
+	}
+	query := map[string]any{"cmd": command, "act": actQuery, "seq": 1, "index": 0, "data": nil,
+		"address": host, "port": port, "addressType": 4}
+	if err := w.tell(query); err != nil {
+		return w, "", err
+	}
+	reply, _, err := w.next()
+	if err != nil {
+		return w, "", err
+	}
+	query["act"], query["seq"], query["port"] = actListening, 2, reply.Sockname.Port
+	return w, reply.Key, w.tell(query)
+}
+
+func (w raw) tell(v any) error { return w.Send(context.Background(), v) }
+
+// next is the primary's next message.
+func (w raw) next() (order, ipc.Message, error) {
+	for message, err := range w.Messages() {
+		var o order
+		if err == nil {
+			err = message.Decode(&o)
+		}
+		return o, message, err
+	}
+	return order{}, ipc.Message{}, io.EOF
+}
+
+// newconn waits for a connection, and returns its number.
+func (w raw) newconn(string) (seq int64) {
+	for {
+		o, message, err := w.next()
+		if errors.Is(err, io.EOF) || o.Act == actConnection {
+			message.Close()
+			return o.Seq
+		}
+	}
+}
+
+func (w raw) judge(seq int64, accepted bool) error {
+	return w.tell(map[string]any{"cmd": command, "seq": 3, "ack": seq, "accepted": accepted})
+}
+
+func (w raw) write(line string) error { return w.tell(json.RawMessage(line)) }
+
+// patient is a policy whose limits nobody meets: it is not the brake that is tried.
+func patient() restart.Policy {
+	policy := restart.Default(0)
+	policy.Restarts, policy.MaxPause = 10_000, time.Millisecond
+	return policy
+}

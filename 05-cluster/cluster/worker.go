@@ -1,0 +1,334 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"playing-with-processes/internal/ipc"
+	"playing-with-processes/internal/restart"
+	"playing-with-processes/internal/supervise"
+)
+
+const (
+	// maxOutbox is how many messages may wait for a worker that does not read. A sane
+	// one has a single connection of each port, and an answer or two.
+	maxOutbox = 256
+	// maxPorts keeps a worker from using up the primary's descriptors.
+	maxPorts = 64
+	// maxData is the most that the servers of a port may share: TLS ticket keys are 96
+	// bytes.
+	maxData = 4 << 10
+	// perMessage is what each message that we have not waited for costs its sender.
+	perMessage = time.Millisecond
+)
+
+const none = -1
+
+// Worker is a worker as the primary sees it.
+type Worker struct {
+	id      int
+	primary *Primary
+	process *supervise.Process
+	outbox  chan parcel
+
+	// The primary's mu guards these.
+	place         int // in the pool, or none if a successor has it
+	online, ready bool
+	leaving       bool // on its way out, and no failure,
+	asked         bool // because we said so: nobody takes its place
+	ended         bool
+	why           string // we have killed it
+	ports         map[string]*port
+	flights       map[int64]*flight // by the seq of their message
+}
+
+// flight is a connection that a worker has been given, and has not accepted yet. Until
+// then it is ours, too: Node's primary forgets it if the worker dies, and then the client
+// waits for ever.
+type flight struct {
+	conn net.Conn
+	from *dispatcher
+	age  int // in ticks
+}
+
+// parcel is a message on its way to a worker. The primary never waits for one that does
+// not read.
+type parcel struct {
+	message any
+	handle  syscall.Conn // or nil
+	flight  int64        // what to give back if the handle gets lost
+}
+
+// ID is the worker's number. It is never used again.
+func (w *Worker) ID() int { return w.id }
+
+// Pid is its process id.
+func (w *Worker) Pid() int { return w.process.Pid() }
+
+// Signal signals the worker and what it has started. To make it leave, use Leave.
+func (w *Worker) Signal(sig syscall.Signal) { w.process.Signal(sig) }
+
+func (w *Worker) String() string { return fmt.Sprintf("worker %d", w.id) }
+
+// Leave asks the worker to finish what is open and to exit; who has not done so after
+// Settings.DrainTimeout is killed. Nobody takes its place. It does not wait.
+func (w *Worker) Leave() {
+	w.primary.mu.Lock()
+	defer w.primary.mu.Unlock()
+	w.leave()
+}
+
+// leave, as everything below but for the goroutines, is for who has the primary's mu.
+func (w *Worker) leave() {
+	if w.asked || w.ended {
+		return
+	}
+	w.asked, w.leaving = true, true
+	w.leavePorts()
+	patience := w.primary.settings.DrainTimeout
+	w.post(disconnect{w.primary.next(actDisconnect), patience.Milliseconds()}, nil, 0)
+	w.process.Voice.Release()
+	go w.process.Stop(func(context.Context) {}, patience)
+}
+
+// listen is a goroutine that handles what the worker says, and then its end.
+func (w *Worker) listen() {
+	var last error
+	for message, err := range w.process.Messages() {
+		if err != nil || !w.heard(message) {
+			w.process.EndsWithin(perMessage)
+		}
+		last = err
+	}
+	w.disconnected(last)
+	// It may have closed its channel only, to finish what is open.
+	if !w.process.EndsWithin(w.primary.settings.DrainTimeout) {
+		w.process.Insist()
+	}
+	w.exited()
+}
+
+// heard handles one message, and reports whether we have waited for it.
+func (w *Worker) heard(message ipc.Message) (awaited bool) {
+	message.Close() // a handle in it is not for us
+	var m request
+	if message.Decode(&m) != nil || m.Cmd != command {
+		return false
+	}
+	p := w.primary
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case m.Ack != nil:
+		return w.judged(*m.Ack, m.Accepted != nil && *m.Accepted)
+	case m.Act == actOnline && !w.online:
+		w.online = true
+		p.tell(Online{w})
+	case m.Act == actQuery && !w.leaving:
+		w.answer(m.query)
+	case m.Act == actListening && !w.leaving:
+		w.listens(m.query)
+	case m.Act == actClose:
+		w.closes(m.Key)
+	case m.Act == actLeave:
+		w.announced(m.Seq)
+	}
+	return false
+}
+
+// answer lets the worker listen, or says why not.
+func (w *Worker) answer(q query) {
+	reply := answer{header: w.primary.next(""), Key: q.key()}
+	reply.Ack = &q.Seq
+	pt, err := w.primary.port(w, q)
+	if err != nil {
+		errno := -int(errnoOf(err))
+		reply.Errno = &errno
+		w.post(reply, nil, 0)
+		return
+	}
+	w.ports[pt.key] = pt
+	reply.Data = pt.data
+	pt.join(w, reply)
+}
+
+// listens is the first time when the worker is ready, and then one more server in it.
+func (w *Worker) listens(q query) {
+	if !w.ready {
+		w.ready = true
+		w.primary.pool.Ready(w.place, time.Now())
+		w.primary.replace() // may have to ask earlier now
+		time.AfterFunc(restart.StableAfter, w.held)
+	}
+	w.primary.tell(Listening{w, q.String()})
+}
+
+// held lets a worker speak again that has not failed as its predecessor did.
+func (w *Worker) held() {
+	if !w.process.EndsWithin(0) {
+		w.process.Voice.Release()
+	}
+}
+
+// closes is the end of one of its servers. The port of one that leaves stays open.
+func (w *Worker) closes(key string) {
+	pt := w.ports[key]
+	if pt == nil {
+		return
+	}
+	delete(w.ports, key)
+	pt.leave(w)
+	if len(pt.members) == 0 && !w.leaving {
+		pt.close()
+	}
+}
+
+func (w *Worker) leavePorts() {
+	for key, pt := range w.ports {
+		delete(w.ports, key)
+		pt.leave(w)
+	}
+}
+
+// announced is a worker that leaves by itself. Nothing has failed: somebody takes its
+// place, as if it had sent the retire notice of chapter 04.
+func (w *Worker) announced(seq int64) {
+	reply := w.primary.next("")
+	reply.Ack = &seq
+	w.post(reply, nil, 0)
+	if w.leaving {
+		return
+	}
+	w.leaving = true
+	w.leavePorts()
+	w.primary.pool.Retire(w.place, time.Now())
+	w.place = none
+	w.primary.replace()
+}
+
+// give hands the worker a connection, and returns the number of that.
+func (w *Worker) give(conn net.Conn, from *dispatcher) int64 {
+	message := connection{w.primary.next(actConnection), from.key}
+	w.flights[message.Seq] = &flight{conn: conn, from: from}
+	w.post(message, conn.(syscall.Conn), message.Seq)
+	return message.Seq
+}
+
+// judged is the worker's word on a connection. One that says it twice, or of nothing
+// that it has, changes nothing.
+func (w *Worker) judged(seq int64, accepted bool) bool {
+	f := w.flights[seq]
+	if f == nil {
+		return false
+	}
+	delete(w.flights, seq)
+	if accepted {
+		w.primary.onAccept(f.conn)
+		f.conn.Close() // a copy here would hold back the end that the worker gives it
+		f.from.accepted(w)
+	} else {
+		f.from.refused(w, f.conn)
+	}
+	return true
+}
+
+// age makes the connections that the worker has not accepted older, and ends a worker
+// that has one for too long. It is never passed over: two would answer one request.
+func (w *Worker) age(most int) {
+	for _, f := range w.flights {
+		if f.age++; f.age > most {
+			w.kill(fmt.Sprintf("it has not accepted a connection for %v", w.primary.settings.AcceptTimeout))
+		}
+	}
+}
+
+func (w *Worker) kill(why string) {
+	if w.why == "" {
+		w.why = why
+		w.process.Signal(syscall.SIGKILL)
+	}
+}
+
+// post sends a message without waiting.
+func (w *Worker) post(message any, handle syscall.Conn, flight int64) {
+	if w.ended {
+		return
+	}
+	select {
+	case w.outbox <- parcel{message, handle, flight}:
+	default:
+		w.kill("it does not read its channel")
+	}
+}
+
+// deliver is a goroutine that writes to the worker.
+func (w *Worker) deliver() {
+	for parcel := range w.outbox {
+		if parcel.handle == nil {
+			w.process.Send(context.Background(), parcel.message)
+			continue
+		}
+		err := w.process.SendHandle(context.Background(), parcel.message, parcel.handle)
+		if errors.Is(err, ipc.ErrHandleLost) { // it has no descriptor left for it
+			w.primary.mu.Lock()
+			w.judged(parcel.flight, false)
+			w.primary.mu.Unlock()
+		}
+	}
+}
+
+// disconnected is the end of the channel: all that the worker had said has been heard. The
+// last error may be why it was ended from here; a line that was cut off is none.
+func (w *Worker) disconnected(last error) {
+	w.primary.mu.Lock()
+	defer w.primary.mu.Unlock()
+	if last != nil && !errors.Is(last, io.ErrUnexpectedEOF) {
+		w.kill(last.Error())
+	}
+	w.leavePorts()
+	w.primary.tell(Disconnect{w})
+}
+
+// exited is the end of the process, after that of the channel. Nobody can accept any
+// more what it has not: that goes to the others.
+func (w *Worker) exited() {
+	p := w.primary
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.workers, w.id)
+	w.ended = true
+	close(w.outbox)
+	event := w.epitaph()
+	for _, f := range w.flights {
+		f.from.offer(f.conn)
+	}
+	p.tell(event)
+	switch {
+	case w.asked:
+		p.pool.Ended(w.place, restart.Asked, time.Now())
+	case !w.leaving:
+		p.failed(w.place, event.Reason, event.String())
+	}
+	p.replace()
+}
+
+// epitaph is how the worker has ended.
+func (w *Worker) epitaph() Exit {
+	e := Exit{
+		Worker:          w,
+		Exit:            w.process.Exit(),
+		AfterDisconnect: w.leaving,
+		Reason:          restart.ReasonFor(w.ready, w.process.Exit()),
+		Why:             w.why,
+		Returned:        len(w.flights),
+	}
+	if said, ok := w.process.Voice.Gist(); ok && e.Why == "" && e.Exit.Code > 0 {
+		e.Why = said
+	}
+	return e
+}

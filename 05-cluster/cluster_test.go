@@ -1,0 +1,287 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"playing-with-processes/internal/programtest"
+	"playing-with-processes/internal/visitors"
+)
+
+const (
+	program05  = "05-cluster"
+	nodeWorker = "node/worker.js"
+)
+
+func TestMain(m *testing.M) {
+	flag.Set("test.parallel", "12") // these tests wait more than they work
+	programtest.Main(m, main)
+}
+
+// serving is the program as a server on any free port, with Go workers or with Node's.
+func serving(t *testing.T, worker string, more ...string) []string {
+	t.Helper()
+	words := append([]string{programtest.Self(t)}, more...)
+	if worker == "" {
+		return append(words, "-addr", "127.0.0.1:0")
+	}
+	return append(words, "-exec", worker, "--", "-addr", "127.0.0.1:0")
+}
+
+func launch(t *testing.T, words ...string) *programtest.Running {
+	t.Helper()
+	return programtest.Launch(t, programtest.Command(t, words...))
+}
+
+// Whoever starts it learns from the first lines what to try, and who speaks.
+func TestFirstLines(t *testing.T) {
+	t.Parallel()
+	r := launch(t, serving(t, "", "-n", "1")...)
+	r.Await("Ctrl-C ends all of it")
+	out := r.Stop()
+	for _, try := range regexp.MustCompile(`curl '?([^' ]+)`).FindAllStringSubmatch(out, -1) {
+		require.True(t, strings.HasPrefix(try[1], r.Address+"/"), try[1])
+	}
+	_, silent := programtest.Spoken(out)
+	require.Empty(t, silent)
+}
+
+// The demonstration plays its whole story in time, and loses nobody whom no worker had
+// accepted.
+func TestDemo(t *testing.T) {
+	for _, policy := range []string{"rr", "none"} {
+		t.Run(policy, func(t *testing.T) {
+			programtest.Each(t, nodeWorker, func(t *testing.T, worker string) {
+				begun := time.Now()
+				got := programtest.Run(t, serving(t, worker, "-demo", "-sched", policy)...)
+				require.Zero(t, got.Code, got.Stderr)
+				require.Less(t, time.Since(begun), 40*time.Second)
+				for _, want := range []string{
+					`(?m)^worker 1 +\d+ +\d+  signal killed\nworker 2 +\d+ +\d+  signal killed\nworker 3`,
+					`(?m)^\d+ requests, each on a new connection and none repeated; failed:\n` +
+						`L0, L1 .* 0\nL2 .* 0  \(\d+ came back from a dead worker, and were answered\)\nL3 .* \d+\nL4 .* [1-9]\d*$`,
+				} {
+					require.Regexp(t, want, got.Stdout)
+				}
+				if policy == "rr" {
+					require.Regexp(t, `worker \d+ answered (4|5)\d, worker \d+ answered (4|5)\d: they have their turns`, got.Stdout)
+					require.Regexp(t, `it has not accepted a connection for 5s`, got.Stdout)
+				}
+				for line := range strings.Lines(got.Stdout) {
+					require.LessOrEqual(t, len(line), 150, line)
+				}
+			})
+		})
+	}
+}
+
+// Go and Node, each as the primary of both, under both policies: a worker that crashes or
+// is killed is replaced, and a visitor who is being served when the end comes gets the
+// answer.
+func TestSeatings(t *testing.T) {
+	t.Parallel()
+	self := programtest.Self(t)
+	for _, policy := range []string{"rr", "none"} {
+		for seats, words := range map[string][]string{
+			"Go, Go":     serving(t, "", "-n", "1"),
+			"Go, Node":   serving(t, nodeWorker, "-n", "1"),
+			"Node, Go":   {"node", "node/primary.js", "0", "1", self},
+			"Node, Node": {"node", "node/primary.js", "0", "1"},
+		} {
+			t.Run(seats+", "+policy, func(t *testing.T) {
+				if strings.Contains(seats, "Node") {
+					programtest.NeedNode(t)
+				}
+				t.Parallel()
+				cmd := programtest.Command(t, words...)
+				cmd.Env = append(cmd.Env, "NODE_CLUSTER_SCHED_POLICY="+policy)
+				r := programtest.Launch(t, cmd)
+				first := r.Visit("/")
+
+				_, err := visitors.Visit(t.Context(), r.Address, "/crash")
+				require.Error(t, err)
+				r.Await(`worker 1 (crashed|failed) \(code [12]\)`)
+				address := r.Await(`serving on http://`) // Node's primary has closed the port in between
+				r.Address = address[strings.Index(address, "//")+2:]
+				second := r.Visit("/")
+				require.NotEqual(t, first, second)
+
+				require.NoError(t, syscall.Kill(pidIn(t, second), syscall.SIGKILL))
+				r.Await(`worker 2 (killed|failed) \(signal (killed|SIGKILL)\)`)
+				address = r.Await(`serving on http://`)
+				r.Address = address[strings.Index(address, "//")+2:]
+
+				finished := r.Begin("/slow?ms=700")
+				require.NoError(t, r.Process.Signal(syscall.SIGTERM))
+				require.Regexp(t, `^worker \d+$`, finished())
+				r.Await(`worker 3 has left \(code 0\)`)
+				r.RequireGoodEnd()
+			})
+		}
+	}
+}
+
+func pidIn(t *testing.T, answer string) (pid int) {
+	t.Helper()
+	_, err := fmt.Sscanf(answer, "worker %d", &pid)
+	require.NoError(t, err)
+	return pid
+}
+
+// Whatever ends the primary ends the workers with it.
+func TestSoakEndings(t *testing.T) {
+	for name, sig := range map[string]syscall.Signal{
+		"SIGKILL": syscall.SIGKILL, "SIGTERM": syscall.SIGTERM, "SIGINT": syscall.SIGINT, "SIGHUP": syscall.SIGHUP,
+	} {
+		t.Run(name, func(t *testing.T) {
+			programtest.Each(t, nodeWorker, func(t *testing.T, worker string) {
+				for range programtest.Times(2, 50) {
+					r, workers := start(t, worker)
+					require.NoError(t, r.Process.Signal(sig))
+					r.RequireEndWith(workers)
+					if sig == syscall.SIGKILL {
+						require.Equal(t, -1, r.ProcessState.ExitCode())
+					} else {
+						require.Zero(t, r.ProcessState.ExitCode())
+					}
+				}
+			})
+		})
+	}
+}
+
+// start is a primary with two workers that listen.
+func start(t *testing.T, worker string) (r *programtest.Running, pids []int) {
+	t.Helper()
+	cmd := programtest.Command(t, serving(t, worker, "-n", "2")...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	r = programtest.Launch(t, cmd)
+	met := map[string]bool{}
+	for len(met) < 2 {
+		met[r.Visit("/")] = true
+	}
+	for name := range met {
+		pids = append(pids, pidIn(t, name))
+	}
+	return r, pids
+}
+
+// The terminal's Ctrl-C goes to all of its foreground processes: the workers are not
+// among them, and finish what they are doing.
+func TestTerminalInterrupt(t *testing.T) {
+	programtest.Each(t, nodeWorker, func(t *testing.T, worker string) {
+		r, workers := start(t, worker)
+		finished := r.Begin("/slow?ms=300")
+		require.NoError(t, syscall.Kill(-r.Process.Pid, syscall.SIGINT))
+		require.Regexp(t, `worker \d+`, finished())
+		r.RequireEndWith(workers)
+		require.Zero(t, r.ProcessState.ExitCode())
+	})
+}
+
+// A second Ctrl-C does not wait.
+func TestSecondInterrupt(t *testing.T) {
+	t.Parallel()
+	r, workers := start(t, "")
+	r.Begin("/slow?ms=60000")
+	require.NoError(t, r.Process.Signal(os.Interrupt))
+	r.Await("stopping")
+	require.NoError(t, r.Process.Signal(os.Interrupt))
+	r.RequireEndWith(workers)
+	require.Equal(t, syscall.SIGINT, r.ProcessState.Sys().(syscall.WaitStatus).Signal())
+}
+
+// SIGTERM to a worker alone is a wish to leave: it finishes what is open, and somebody
+// takes its place.
+func TestWorkerLeaves(t *testing.T) {
+	t.Parallel()
+	r := launch(t, serving(t, "", "-n", "1")...)
+	worker := pidIn(t, r.Visit("/"))
+	finished := r.Begin("/slow?ms=300")
+	require.NoError(t, syscall.Kill(worker, syscall.SIGTERM))
+	require.Equal(t, fmt.Sprint("worker ", worker), finished())
+	r.Await(`worker 2 listens`)
+	r.Stop()
+}
+
+// Ctrl-C ends the demonstration early, and that is an interruption.
+func TestInterruptedDemo(t *testing.T) {
+	t.Parallel()
+	programtest.RequireInterruptible(t, program05, 5, programtest.Self(t), "-demo")
+}
+
+// Who asks sees what goes over the channels.
+func TestTrace(t *testing.T) {
+	t.Parallel()
+	r := launch(t, serving(t, "", "-n", "1", "-trace")...)
+	r.Visit("/")
+	out := r.Stop()
+	for _, want := range []string{
+		`worker 1: .* receive .*"act":"queryServer"`,
+		`worker 1: .* send .*NODE_HANDLE.*"act":"newconn".*\+ descriptor`,
+		`worker 1: .* receive .*"accepted":true`,
+		`worker 1: .* send .*"act":"disconnect"`,
+	} {
+		require.Regexp(t, want, out)
+	}
+}
+
+func TestComplaints(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { taken.Close() })
+	for _, test := range []struct {
+		words string
+		code  int
+		want  string
+	}{
+		{"-n 0", 2, "-n 0: there can be 1 to 512 workers"},
+		{"-n 513", 2, "there can be 1 to 512 workers"},
+		{"-n 1 -demo", 2, "-n 1: there can be 2 to 8 workers"},
+		{"-n x", 2, "invalid value"},
+		{"-addr=", 2, "-addr is empty"},
+		{"-exec=", 2, "-exec is empty"},
+		{"-sched fair", 2, `-sched "fair": there are [none rr]`},
+		{"-exec node/worker.js -addr 127.0.0.1:0", 2, "-addr is for this program's own workers"},
+		{"-exec node/worker.mjs", 2, "-exec node/worker.mjs: there is no such file"},
+		{"what", 2, `unexpected arguments ["what"]`},
+		{"-what", 2, "not defined"},
+		{"-exec ./nobody", 1, "fork/exec ./nobody: no such file or directory"},
+		{"-n 1 -exec false", 1, "worker 1 never ready (code 1)"},
+		{"-demo -exec false", 1, "never ready (code 1)"},
+	} {
+		t.Run(test.words, func(t *testing.T) {
+			t.Parallel()
+			got := programtest.Run(t, append([]string{programtest.Self(t)}, strings.Fields(test.words)...)...)
+			programtest.RequireComplaint(t, got, test.code, program05, test.want)
+		})
+	}
+	t.Run("busy", func(t *testing.T) {
+		t.Parallel()
+		got := programtest.Run(t, programtest.Self(t), "-n", "1", "-addr", taken.Addr().String())
+		require.Equal(t, 1, got.Code)
+		require.Contains(t, got.Stderr, "05-cluster: worker 1 never ready (code 1): 05-cluster: listen tcp "+
+			taken.Addr().String()+": bind: address already in use\n")
+	})
+	t.Run("no node", func(t *testing.T) {
+		t.Parallel()
+		cmd := programtest.Command(t, programtest.Self(t), "-exec", nodeWorker)
+		cmd.Env = append(cmd.Env, "PATH=/nowhere")
+		programtest.RequireComplaint(t, programtest.Finish(t, cmd), 1, program05, `exec: "node": executable file not found in $PATH`)
+	})
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, programtest.Result{Stdout: usage}, programtest.Run(t, programtest.Self(t), "-h"))
+}

@@ -1,0 +1,47 @@
+// The notes' last program. Repaired: the names are those of today (primary, not
+// master); the path does not depend on the directory it is run in; availableParallelism
+// instead of the CPUs that the machine has; and a worker that ends is replaced, which the
+// notes believe cluster does, and it does not. It does no more than that: a worker
+// that fails at once is started again at once, and while none is left the port is closed.
+//
+// node primary.js [PORT [N]]            N worker.js
+// node primary.js PORT N PROGRAM        N workers, any program that listens through a cluster
+const cluster = require('node:cluster')
+const os = require('node:os')
+const path = require('node:path')
+
+const [port = 1337, n = os.availableParallelism(), program] = process.argv.slice(2)
+const say = (...words) => console.log(`[primary ${process.pid}]`, ...words)
+
+if (!(n >= 1 && port >= 0 && port < 65536)) {
+  console.error('Usage: node primary.js [PORT [N [PROGRAM]]]')
+  process.exit(2)
+}
+
+// cluster has no setting for it, but runs whatever this is.
+if (program) process.execPath = path.resolve(program)
+cluster.setupPrimary({
+  exec: path.join(__dirname, 'worker.js'),
+  args: ['-addr', `127.0.0.1:${port}`],
+  execArgv: []
+})
+
+let stopping = false
+
+cluster.on('fork', (worker) => say(`worker ${worker.id} is started as pid ${worker.process.pid}`))
+cluster.on('listening', (worker, { address, port }) => say(`worker ${worker.id} listens on http://${address}:${port}`))
+cluster.on('exit', (worker, code, signal) => {
+  const how = worker.exitedAfterDisconnect ? 'has left' : 'failed'
+  say(`worker ${worker.id} ${how} (${signal ? `signal ${signal}` : `code ${code}`})`)
+  if (!stopping) cluster.fork()
+})
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.once(signal, () => {
+    stopping = true
+    say('stopping: the workers finish what is open')
+    cluster.disconnect()
+  })
+}
+
+for (let i = 0; i < n; i++) cluster.fork()

@@ -1,0 +1,30 @@
+// The worker.js that the notes leave out: a server like any other. That the port belongs
+// to somebody else it does not notice, and it runs without a cluster as well.
+//
+// node worker.js [-addr HOST:PORT]
+const http = require('node:http')
+
+const [option, address = '127.0.0.1:1337'] = process.argv.slice(2)
+const [, host, port] = /^(.*):(\d+)$/.exec(address) ?? []
+if ((option ?? '-addr') !== '-addr' || !port) {
+  console.error('Usage: node worker.js [-addr HOST:PORT]')
+  process.exit(2)
+}
+
+const answer = (response) => response.end(`worker ${process.pid}\n`)
+
+http.createServer((request, response) => {
+  const { pathname, searchParams } = new URL(request.url, 'http://localhost')
+  switch (pathname) {
+    case '/': return answer(response)
+    case '/crash': throw new Error('a visitor asked for /crash')
+    case '/hang': return process.kill(process.pid, 'SIGSTOP')
+    case '/slow':
+      response.flushHeaders()
+      return setTimeout(answer, Number(searchParams.get('ms')), response)
+    default: response.writeHead(404).end()
+  }
+}).listen({ host, port }, function () {
+  const { address, port } = this.address()
+  console.log(`[worker ${process.pid}] serving on http://${address}:${port}`)
+})
