@@ -37,3 +37,4 @@ demo: ## each chapter, once
 	$(GO) run ./02-four-spawn-methods
 	$(GO) run ./03-ipc
 	$(GO) run ./04-auto-restart -demo
+	$(GO) run ./05-cluster -demo

@@ -18,6 +18,9 @@ import (
 // both of them busy.
 const refusedFor = 100 * time.Millisecond
 
+// restFor is how long the queue is emptied in the end.
+const restFor = 10 * time.Millisecond
+
 // acceptAgain is the pause after an error that will pass, as when there is no
 // descriptor left.
 const acceptAgain = 50 * time.Millisecond
@@ -35,10 +38,12 @@ type dispatcher struct {
 	full    []*Worker         // have refused one
 	turns   map[*Worker]int64 // when each was last given one
 	waiting []net.Conn        // accepted by us, and by no worker
+	given   int               // to workers, and not accepted
 	alone   int               // ticks without a worker
-	closed  bool
 
-	accepting bool // accept waits for a connection
+	accepting bool // a goroutine waits for a connection
+	finishing bool // nobody is let in any more,
+	finished  bool // and all who were in the queue are here
 }
 
 // queue is a *net.TCPListener or a *net.UnixListener.
@@ -82,46 +87,82 @@ func (d *dispatcher) forget(w *Worker) {
 	d.idle, d.full = slices.DeleteFunc(d.idle, is), slices.DeleteFunc(d.full, is)
 }
 
-// accept is a goroutine that takes connections while there is somebody for them.
+// accept is a goroutine that takes connections while there is somebody for them, and in
+// the end all that are left.
 func (d *dispatcher) accept() {
-	mu := d.changed.L
-	mu.Lock()
-	defer mu.Unlock()
-	for {
-		for !d.closed && !d.wanted() {
+	d.changed.L.Lock()
+	defer d.changed.L.Unlock()
+	for !d.finished {
+		switch {
+		case d.finishing:
+			d.acceptRest()
+		case d.wanted():
+			d.acceptOne()
+		default:
 			d.changed.Wait()
 		}
-		if d.closed {
-			return
-		}
-		d.accepting = true
-		d.queue.SetDeadline(time.Time{})
-		mu.Unlock()
-		conn, err := d.queue.Accept()
-		if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
-			time.Sleep(acceptAgain)
-		}
-		mu.Lock()
-		d.accepting = false
-		if err == nil {
-			d.offer(conn)
-		}
 	}
+}
+
+func (d *dispatcher) acceptOne() {
+	d.accepting = true
+	d.queue.SetDeadline(time.Time{})
+	d.changed.L.Unlock()
+	conn, err := d.queue.Accept()
+	if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
+		time.Sleep(acceptAgain)
+	}
+	d.changed.L.Lock()
+	d.accepting = false
+	if err == nil {
+		d.offer(asAccepted(conn))
+	}
+}
+
+// acceptRest takes what is in the queue. Its end would reset that.
+func (d *dispatcher) acceptRest() {
+	d.queue.SetDeadline(time.Now().Add(restFor))
+	d.changed.L.Unlock()
+	var rest []net.Conn
+	for {
+		conn, err := d.queue.Accept()
+		if err != nil {
+			break
+		}
+		rest = append(rest, asAccepted(conn))
+	}
+	d.queue.Close()
+	d.changed.L.Lock()
+	d.finished = true
+	d.waiting = append(d.waiting, rest...)
+	d.dispatch()
+}
+
+// asAccepted undoes what Go has set: that is the worker's choice.
+func asAccepted(conn net.Conn) net.Conn {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		tcp.SetNoDelay(false)
+	}
+	return conn
 }
 
 // wanted reports whether there is somebody for one more connection.
 func (d *dispatcher) wanted() bool { return len(d.idle) > 0 && len(d.waiting) == 0 }
 
-// dispatch gives what waits to who is idle, and accepts what there is somebody for.
+// dispatch gives what waits to who is idle. It is called when something has changed.
 func (d *dispatcher) dispatch() {
 	for len(d.waiting) > 0 && len(d.idle) > 0 {
 		w, conn := d.choose(), d.waiting[0]
 		d.forget(w)
 		d.waiting = d.waiting[1:]
+		d.given++
 		d.turns[w] = w.give(conn, d)
 	}
 	if d.accepting && !d.wanted() {
 		d.queue.SetDeadline(time.Unix(1, 0)) // wakes accept up
+	}
+	if d.finished && d.given == 0 && (len(d.waiting) == 0 || len(d.members) == 0) {
+		d.port.close()
 	}
 	d.changed.Broadcast()
 }
@@ -135,6 +176,7 @@ func (d *dispatcher) choose() *Worker {
 // accepted lets the worker have the next one, and the others, which may have room again,
 // be asked.
 func (d *dispatcher) accepted(w *Worker) {
+	d.given--
 	d.idle = append(d.idle, d.full...)
 	d.full = nil
 	d.rest(w)
@@ -151,6 +193,12 @@ func (d *dispatcher) refused(w *Worker, conn net.Conn) {
 			d.retry(w)
 		})
 	}
+	d.back(conn)
+}
+
+// back takes back a connection that was given and not accepted.
+func (d *dispatcher) back(conn net.Conn) {
+	d.given--
 	d.offer(conn)
 }
 
@@ -161,13 +209,8 @@ func (d *dispatcher) retry(w *Worker) {
 	}
 }
 
-// offer is a connection for whoever is idle next. One that comes back, because a worker
-// has not accepted it, has waited longest.
+// offer is a connection for whoever is idle next. One that comes back has waited longest.
 func (d *dispatcher) offer(conn net.Conn) {
-	if d.closed {
-		conn.Close()
-		return
-	}
 	d.waiting = slices.Insert(d.waiting, 0, conn)
 	d.dispatch()
 }
@@ -223,8 +266,15 @@ func (d *dispatcher) turnAwayQueue() (n int) {
 	return n
 }
 
+// finish lets in nobody any more, and has those who are there served.
+func (d *dispatcher) finish() {
+	d.finishing = true
+	d.queue.SetDeadline(time.Unix(1, 0))
+	d.changed.Broadcast()
+}
+
 func (d *dispatcher) close() {
-	d.closed = true
+	d.finishing, d.finished = true, true
 	d.turnAway()
 	d.changed.Broadcast()
 }

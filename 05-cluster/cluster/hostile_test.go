@@ -164,18 +164,22 @@ func TestHostile(t *testing.T) {
 func TestHostileEnds(t *testing.T) {
 	t.Parallel()
 	for name, why := range map[string]string{
-		"never accepts":   "it has not accepted a connection for 200ms",
-		"does not read":   "it does not read its channel",
-		"a long line":     "receive: line too long: over 1048576 bytes",
-		"an endless line": "receive: line too long: over 1048576 bytes",
+		"never accepts":    "it has not accepted a connection for 200ms",
+		"does not read":    "it does not read its channel",
+		"leaves and stays": "",
+		"a long line":      "receive: line too long: over 1048576 bytes",
+		"an endless line":  "receive: line too long: over 1048576 bytes",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			patience := patience
-			if name == "never accepts" {
-				patience = 200 * time.Millisecond
+			settings := Settings{AcceptTimeout: patience, DrainTimeout: patience}
+			switch name {
+			case "never accepts":
+				settings.AcceptTimeout = 200 * time.Millisecond
+			case "leaves and stays":
+				settings.DrainTimeout = 200 * time.Millisecond
 			}
-			r := raise(t, Settings{AcceptTimeout: patience}, "go", "hostile", name)
+			r := raise(t, settings, "go", "hostile", name)
 			workers, address := r.fork(1)
 			conn := dial(t, "tcp", address)
 			exit := r.exitOf(workers[0])

@@ -330,3 +330,33 @@ func init() {
 		}))
 	}
 }
+
+// The end of the cluster is not that of who had come before: also those in the queue are
+// answered.
+func TestRungShutdown(t *testing.T) {
+	each(t, func(t *testing.T, worker []string) {
+		r := raise(t, Settings{}, worker...)
+		workers, address := r.fork(1)
+		waiting := []net.Conn{freeze(t, r, workers[0], address)}
+		for range 10 {
+			conn := dial(t, "tcp", address)
+			require.NoError(t, askFor(conn))
+			waiting = append(waiting, conn)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- r.Shutdown(t.Context()) }()
+		require.Eventually(t, func() bool {
+			conn, err := net.Dial("tcp", address)
+			if err == nil {
+				conn.Close()
+			}
+			return errors.Is(err, syscall.ECONNREFUSED)
+		}, patience, time.Millisecond)
+		workers[0].Signal(syscall.SIGCONT)
+		for _, conn := range waiting {
+			require.Equal(t, name(workers[0]), body(t, conn))
+		}
+		require.NoError(t, <-ended)
+		require.Zero(t, r.exitOf(workers[0]).Exit)
+	})
+}

@@ -46,7 +46,9 @@ type scheduler interface {
 	leave(w *Worker)
 	// age counts the ticks without any worker, up to most.
 	age(most int)
-	// close ends it, before the socket is closed.
+	// finish ends it in good order, and then calls the port's close.
+	finish()
+	// close ends it at once, before the socket is closed.
 	close()
 }
 
@@ -71,8 +73,6 @@ type socket interface {
 func (p *Primary) port(w *Worker, q query) (*port, error) {
 	pt := p.ports[q.key()]
 	switch {
-	case p.closing:
-		return nil, unix.EPIPE
 	case len(w.ports) >= maxPorts:
 		return nil, unix.EMFILE
 	case len(q.Data) > maxData:
@@ -107,9 +107,12 @@ func (pt *port) leave(w *Worker) {
 }
 
 func (pt *port) close() {
-	delete(pt.primary.ports, pt.key)
-	pt.scheduler.close()
-	pt.socket.Close()
+	if pt.primary.ports[pt.key] == pt {
+		delete(pt.primary.ports, pt.key)
+		pt.scheduler.close()
+		pt.socket.Close()
+		pt.primary.conclude()
+	}
 }
 
 // open opens what a worker asks for. The host is an address: a name would be looked up

@@ -89,16 +89,17 @@ type Primary struct {
 	ended    sync.Once      // of events
 	running  sync.WaitGroup // goroutines
 
-	mu      sync.Mutex // guards what follows, and all of workers, ports and schedulers
-	seq     int64      // one count of messages, for all workers
-	lastID  int
-	workers map[int]*Worker
-	ports   map[string]*port
-	pool    *restart.Pool // says whom to start, and when
-	due     *time.Timer   // for that
-	trouble trouble
-	closing bool
-	closed  chan struct{} // with closing
+	mu        sync.Mutex // guards what follows, and all of workers, ports and schedulers
+	seq       int64      // one count of messages, for all workers
+	lastID    int
+	workers   map[int]*Worker
+	ports     map[string]*port
+	pool      *restart.Pool // says whom to start, and when
+	due       *time.Timer   // for that
+	trouble   trouble
+	closing   bool
+	concluded bool
+	end       chan struct{} // of watch, with concluded
 
 	onAccept func(net.Conn) // a worker has accepted it; for tests
 }
@@ -120,7 +121,7 @@ func SetupPrimary(settings Settings) (*Primary, error) {
 		ports:    map[string]*port{},
 		pool:     restart.New(*settings.Restart, 0, time.Now()),
 		trouble:  trouble{firsts: map[int]string{}},
-		closed:   make(chan struct{}),
+		end:      make(chan struct{}),
 		onAccept: func(net.Conn) {},
 	}
 	p.due = time.AfterFunc(math.MaxInt64, p.startDue) // until there is something due
@@ -226,7 +227,7 @@ func (p *Primary) watch() {
 	tick := time.Tick(period)
 	for {
 		select {
-		case <-p.closed:
+		case <-p.end:
 			return
 		case <-tick:
 		}
@@ -241,20 +242,17 @@ func (p *Primary) watch() {
 	}
 }
 
-// Shutdown closes the ports, asks the workers to leave, and waits until they have. Who
-// has not finished after DrainTimeout, or when ctx ends, is killed; then the error is
-// that of ctx.
+// Shutdown closes the ports, lets the workers take what is in their queues, asks them to
+// leave, and waits until they have. Who has not finished after DrainTimeout, or when ctx
+// ends, is killed; then the error is that of ctx.
 func (p *Primary) Shutdown(ctx context.Context) error {
 	p.mu.Lock()
 	if !p.closing {
 		p.closing = true
-		close(p.closed)
 		for _, pt := range p.ports {
-			pt.close()
+			pt.finish()
 		}
-		for _, w := range p.workers {
-			w.leave()
-		}
+		p.conclude()
 	}
 	p.mu.Unlock()
 	defer context.AfterFunc(ctx, p.killAll)()
@@ -262,6 +260,19 @@ func (p *Primary) Shutdown(ctx context.Context) error {
 	p.due.Stop()
 	p.ended.Do(func() { close(p.events) })
 	return ctx.Err()
+}
+
+// conclude asks the workers to leave, once there is nobody left whom they were to serve.
+// The caller has p.mu.
+func (p *Primary) conclude() {
+	if !p.closing || p.concluded || len(p.ports) > 0 {
+		return
+	}
+	p.concluded = true
+	close(p.end)
+	for _, w := range p.workers {
+		w.leave()
+	}
 }
 
 func (p *Primary) killAll() {

@@ -88,12 +88,20 @@ func (w *Worker) leave() {
 	if w.asked || w.ended {
 		return
 	}
-	w.asked, w.leaving = true, true
+	w.asked = true
+	within := w.primary.settings.DrainTimeout.Milliseconds()
+	w.post(disconnect{w.primary.next(actDisconnect), within}, nil, 0)
+	w.leaves()
+}
+
+// leaves takes the worker off its ports, and sees to its end.
+func (w *Worker) leaves() {
+	if w.leaving {
+		return
+	}
+	w.leaving = true
 	w.leavePorts()
-	patience := w.primary.settings.DrainTimeout
-	w.post(disconnect{w.primary.next(actDisconnect), patience.Milliseconds()}, nil, 0)
-	w.process.Voice.Release()
-	go w.process.Stop(func(context.Context) {}, patience)
+	go w.process.Stop(func(context.Context) { w.process.Voice.Release() }, w.primary.settings.DrainTimeout)
 }
 
 // listen is a goroutine that handles what the worker says, and then its end.
@@ -129,7 +137,7 @@ func (w *Worker) heard(message ipc.Message) (awaited bool) {
 	case m.Act == actOnline && !w.online:
 		w.online = true
 		p.tell(Online{w})
-	case m.Act == actQuery && !w.leaving:
+	case m.Act == actQuery && !w.leaving && !p.closing: // else it will hear that it is to leave
 		w.answer(m.query)
 	case m.Act == actListening && !w.leaving:
 		w.listens(m.query)
@@ -201,14 +209,12 @@ func (w *Worker) announced(seq int64) {
 	reply := w.primary.next("")
 	reply.Ack = &seq
 	w.post(reply, nil, 0)
-	if w.leaving {
-		return
+	if !w.leaving {
+		w.leaves()
+		w.primary.pool.Retire(w.place, time.Now())
+		w.place = none
+		w.primary.replace()
 	}
-	w.leaving = true
-	w.leavePorts()
-	w.primary.pool.Retire(w.place, time.Now())
-	w.place = none
-	w.primary.replace()
 }
 
 // give hands the worker a connection, and returns the number of that.
@@ -305,7 +311,7 @@ func (w *Worker) exited() {
 	close(w.outbox)
 	event := w.epitaph()
 	for _, f := range w.flights {
-		f.from.offer(f.conn)
+		f.from.back(f.conn)
 	}
 	p.tell(event)
 	switch {

@@ -69,5 +69,12 @@ func (p *Process) Gone() <-chan struct{} { return p.gone }
 func (p *Process) Exit() ipc.Exit { return p.exit }
 
 // Signal signals the worker and what it has started. Its process group has its pid,
-// which nobody else gets while there is somebody in the group.
-func (p *Process) Signal(sig syscall.Signal) { syscall.Kill(-p.Pid(), sig) }
+// which nobody else gets while there is somebody in the group. After Gone it does
+// nothing.
+func (p *Process) Signal(sig syscall.Signal) {
+	select {
+	case <-p.gone:
+	default:
+		syscall.Kill(-p.Pid(), sig)
+	}
+}
