@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"net"
-	"os"
 	"regexp"
 	"strings"
 	"syscall"
@@ -138,66 +137,28 @@ func pidIn(t *testing.T, answer string) (pid int) {
 }
 
 // Whatever ends the primary ends the workers with it.
-func TestSoakEndings(t *testing.T) {
-	for name, sig := range map[string]syscall.Signal{
-		"SIGKILL": syscall.SIGKILL, "SIGTERM": syscall.SIGTERM, "SIGINT": syscall.SIGINT, "SIGHUP": syscall.SIGHUP,
-	} {
-		t.Run(name, func(t *testing.T) {
-			programtest.Each(t, nodeWorker, func(t *testing.T, worker string) {
-				for range programtest.Times(2, 50) {
-					r, workers := start(t, worker)
-					require.NoError(t, r.Process.Signal(sig))
-					r.RequireEndWith(workers)
-					if sig == syscall.SIGKILL {
-						require.Equal(t, -1, r.ProcessState.ExitCode())
-					} else {
-						require.Zero(t, r.ProcessState.ExitCode())
-					}
-				}
-			})
-		})
-	}
+func TestSoakEndings(t *testing.T) { programtest.RequireEndWithSignal(t, nodeWorker, server) }
+
+func TestEndings(t *testing.T) {
+	t.Parallel()
+	programtest.RequireEndWhileBusy(t, nodeWorker, 5*time.Second, server)
+	programtest.RequireEndWithInterrupt(t, nodeWorker, server)
 }
 
-// start is a primary with two workers that listen.
-func start(t *testing.T, worker string) (r *programtest.Running, pids []int) {
+// server is a primary with two workers that listen.
+func server(t *testing.T, attr *syscall.SysProcAttr, env []string, worker string) (r *programtest.Running, pids []int) {
 	t.Helper()
 	cmd := programtest.Command(t, serving(t, worker, "-n", "2")...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Env, cmd.SysProcAttr = append(cmd.Env, env...), attr
 	r = programtest.Launch(t, cmd)
-	met := map[string]bool{}
-	for len(met) < 2 {
-		met[r.Visit("/")] = true
-	}
-	for name := range met {
-		pids = append(pids, pidIn(t, name))
+	for met := map[string]bool{}; len(met) < 2; {
+		answer := r.Visit("/")
+		if !met[answer] {
+			met[answer] = true
+			pids = append(pids, pidIn(t, answer))
+		}
 	}
 	return r, pids
-}
-
-// The terminal's Ctrl-C goes to all of its foreground processes: the workers are not
-// among them, and finish what they are doing.
-func TestTerminalInterrupt(t *testing.T) {
-	programtest.Each(t, nodeWorker, func(t *testing.T, worker string) {
-		r, workers := start(t, worker)
-		finished := r.Begin("/slow?ms=300")
-		require.NoError(t, syscall.Kill(-r.Process.Pid, syscall.SIGINT))
-		require.Regexp(t, `worker \d+`, finished())
-		r.RequireEndWith(workers)
-		require.Zero(t, r.ProcessState.ExitCode())
-	})
-}
-
-// A second Ctrl-C does not wait.
-func TestSecondInterrupt(t *testing.T) {
-	t.Parallel()
-	r, workers := start(t, "")
-	r.Begin("/slow?ms=60000")
-	require.NoError(t, r.Process.Signal(os.Interrupt))
-	r.Await("stopping")
-	require.NoError(t, r.Process.Signal(os.Interrupt))
-	r.RequireEndWith(workers)
-	require.Equal(t, syscall.SIGINT, r.ProcessState.Sys().(syscall.WaitStatus).Signal())
 }
 
 // SIGTERM to a worker alone is a wish to leave: it finishes what is open, and somebody
