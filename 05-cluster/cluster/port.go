@@ -52,8 +52,8 @@ type scheduler interface {
 	close()
 }
 
-// port is what workers listen on, by asking for the same key. It is the primary's: no
-// worker's end closes it.
+// port is what workers listen on, by asking for the same key. It is the primary's: that
+// workers end does not close it.
 type port struct {
 	key string
 	scheduler
@@ -118,7 +118,7 @@ func (pt *port) close() {
 // open opens what a worker asks for. The host is an address: a name would be looked up
 // by the worker.
 func open(q query) (socket, error) {
-	if q.Port == nil { // a descriptor of ours, which may be anything
+	if q.FD != nil && *q.FD >= 0 { // a descriptor of ours, which may be anything
 		return nil, unix.ENOTSUP
 	}
 	if q.addressType() == "-1" {
@@ -132,7 +132,11 @@ func open(q query) (socket, error) {
 		}
 		host = address.String()
 	}
-	network, address := networkOf(q, host), net.JoinHostPort(host, strconv.Itoa(*q.Port))
+	port := 0 // UDP may leave it out
+	if q.Port != nil {
+		port = *q.Port
+	}
+	network, address := networkOf(q, host), net.JoinHostPort(host, strconv.Itoa(port))
 	config := net.ListenConfig{KeepAlive: -1} // whether to keep alive is the worker's choice
 	switch network[:3] {
 	case "tcp":
@@ -171,6 +175,9 @@ func openUnix(q query) (socket, error) {
 		return nil, unix.EINVAL
 	}
 	s, err := socketOf(net.Listen("unix", *q.Address))
+	if errors.Is(err, unix.ENOENT) {
+		return nil, unix.EACCES // as libuv says it
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -183,7 +183,9 @@ func (w *Worker) held() {
 	}
 }
 
-// closes is the end of one of its servers. The port of one that leaves stays open.
+// closes is the end of one of its servers. The last one to close its own releases the
+// port, as in Node; but not one that is leaving. (A Node worker that leaves by itself says
+// so only after it has closed: if it is alone, the port is closed for a moment.)
 func (w *Worker) closes(key string) {
 	pt := w.ports[key]
 	if pt == nil {
