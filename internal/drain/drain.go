@@ -34,10 +34,9 @@ func New(handler http.Handler) *Server {
 	s := new(Server)
 	s.http = http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if s.leaving.Load() { // the client shall send its next request elsewhere
-				w.Header().Set("Connection", "close")
-			}
-			handler.ServeHTTP(w, r)
+			a := &answer{ResponseWriter: w, leaving: &s.leaving}
+			handler.ServeHTTP(a, r)
+			a.begin()
 		}),
 		ReadHeaderTimeout: headerFor,
 		ConnState:         s.count,
@@ -77,10 +76,10 @@ func (s *Server) Drain(ctx context.Context) error {
 		l.Close()
 	}
 	s.mu.Unlock()
-	s.accepting.Wait() // who has been accepted is counted now
 
 	empty := make(chan struct{})
 	go func() {
+		s.accepting.Wait() // who has been accepted is counted now
 		s.open.Wait()
 		close(empty)
 	}()
