@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"sync"
@@ -57,7 +58,7 @@ type index struct{ next, open int }
 func join() (*link, error) {
 	primary, err := ipc.Config{Cluster: true}.Parent()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("worker by %s: %w", uniqueID, err)
 	}
 	l := &link{
 		primary: primary,
@@ -90,13 +91,14 @@ func (l *link) next(act string) header {
 // ask sends a question, and waits for the answer, which opens s, if there is one.
 func (l *link) ask(act string, s server, message func(header) any) error {
 	h, answered := l.next(act), make(chan error, 1)
+	asked := message(h) // before the answer changes what it is made of
 	l.mu.Lock()
 	l.asked[h.Seq] = question{s, answered}
 	l.mu.Unlock()
 	if l.leaving() { // nobody would answer
 		return net.ErrClosed
 	}
-	if err := l.primary.Send(context.Background(), message(h)); err != nil {
+	if err := l.primary.Send(context.Background(), asked); err != nil {
 		return err
 	}
 	return <-answered

@@ -2,6 +2,9 @@ package cluster
 
 import (
 	"net"
+	"net/netip"
+	"strings"
+	"syscall"
 
 	"playing-with-processes/internal/ipc"
 )
@@ -22,8 +25,13 @@ func Listen(network, address string) (net.Listener, error) {
 		return net.Listen(network, address)
 	}
 	own := &listener{accepts: make(chan offer), closed: make(chan struct{})}
-	if err := l.open(network, address, own, &own.place); err != nil {
-		return nil, err
+	q, addr, err := resolveStream(network, address)
+	if err == nil {
+		own.place = place{link: l, query: l.count(q), addr: addr}
+		err = own.ask(own)
+	}
+	if err != nil {
+		return nil, &net.OpError{Op: "listen", Net: network, Addr: addr, Err: err}
 	}
 	return own, nil
 }
@@ -40,8 +48,13 @@ func ListenPacket(network, address string) (net.PacketConn, error) {
 		return net.ListenPacket(network, address)
 	}
 	own := new(packetConn)
-	if err := l.open(network, address, own, &own.place); err != nil {
-		return nil, err
+	q, addr, err := resolvePacket(network, address)
+	if err == nil {
+		own.place = place{link: l, query: l.count(q), addr: addr}
+		err = own.ask(own)
+	}
+	if err != nil {
+		return nil, &net.OpError{Op: "listen", Net: network, Addr: addr, Err: err}
 	}
 	return own, nil
 }
@@ -54,25 +67,26 @@ type place struct {
 	addr  net.Addr
 }
 
-// open asks the primary for an address, and tells it when s listens there.
-func (l *link) open(network, address string, s server, at *place) error {
-	q, addr, err := resolve(network, address)
-	if err != nil {
-		return &net.OpError{Op: "listen", Net: network, Err: err}
+// ask asks the primary for the place of s, and tells it when s listens there.
+func (at *place) ask(s server) error {
+	if err := at.link.ask(actQuery, s, at.message); err != nil {
+		at.link.uncount(at.query)
+		if at.key != "" { // the primary believes that it is open
+			at.link.send(actClose, at.goodbye)
+		}
+		return err
 	}
-	*at = place{link: l, query: l.count(q), addr: addr}
-	if err := l.ask(actQuery, s, at.message); err != nil {
-		l.uncount(q)
-		return &net.OpError{Op: "listen", Net: network, Addr: addr, Err: err}
-	}
-	return l.send(actListening, at.message)
+	return at.link.send(actListening, at.message)
 }
 
 func (at *place) message(h header) any {
 	q := at.query
 	q.header = h
-	if tcp, ok := at.addr.(*net.TCPAddr); ok {
-		q.Port = &tcp.Port
+	switch addr := at.addr.(type) {
+	case *net.TCPAddr:
+		q.Port = &addr.Port
+	case *net.UDPAddr:
+		q.Port = &addr.Port
 	}
 	return q
 }
@@ -80,8 +94,11 @@ func (at *place) message(h header) any {
 // settle notes what the primary has answered.
 func (at *place) settle(o order) {
 	at.key = o.Key
-	if at.addr.Network() == "tcp" && o.Sockname != nil {
-		at.addr = &net.TCPAddr{IP: net.ParseIP(o.Sockname.Address), Port: o.Sockname.Port}
+	if o.Sockname == nil {
+		return
+	}
+	if ip, err := netip.ParseAddr(o.Sockname.Address); err == nil {
+		at.addr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, uint16(o.Sockname.Port)))
 	}
 }
 
@@ -92,8 +109,10 @@ func (at *place) giveUp() {
 	delete(l.servers, at.key)
 	l.mu.Unlock()
 	l.uncount(at.query)
-	l.send(actClose, func(h header) any { return goodbye{h, at.key} }) // or it is gone, and knows
+	l.send(actClose, at.goodbye) // or it is gone, and knows
 }
+
+func (at *place) goodbye(h header) any { return goodbye{h, at.key} }
 
 // count gives q the next index of its address.
 func (l *link) count(q query) query {
@@ -121,34 +140,51 @@ func (l *link) uncount(q query) {
 	delete(l.indexes, q.key())
 }
 
-// resolve turns an address as Go writes it into one as Node does. Names are looked up
-// here: the primary shall not wait for it.
-func resolve(network, address string) (query, net.Addr, error) {
+// resolveStream turns an address as Go writes it into one as Node does. Names are looked
+// up here: the primary shall not wait for it.
+func resolveStream(network, address string) (query, net.Addr, error) {
 	switch network {
 	case "unix":
-		port := -1
-		addr, err := net.ResolveUnixAddr(network, address)
-		return query{Address: &address, Port: &port, AddressType: []byte("-1")}, addr, err
+		return resolveUnix(address)
 	case "tcp", "tcp4", "tcp6":
 		addr, err := net.ResolveTCPAddr(network, address)
 		if err != nil {
 			return query{}, nil, err
 		}
 		return ask(network[3:], addr.IP, addr.Zone, addr.Port), addr, nil
-	case "udp", "udp4", "udp6":
-		addr, err := net.ResolveUDPAddr(network, address)
-		if err != nil {
-			return query{}, nil, err
-		}
-		q, noFD := ask(network[3:], addr.IP, addr.Zone, addr.Port), -1
-		if q.Address == nil { // both families
-			any := "::"
-			q.Address, q.AddressType = &any, []byte("6")
-		}
-		q.FD, q.AddressType = &noFD, []byte(`"udp`+string(q.AddressType)+`"`)
-		return q, addr, nil
 	}
 	return query{}, nil, net.UnknownNetworkError(network)
+}
+
+func resolveUnix(address string) (query, net.Addr, error) {
+	if address == "" { // Node's primary would die of it
+		return query{}, nil, syscall.EINVAL
+	}
+	path, port := address, -1
+	if abstract, ok := strings.CutPrefix(address, "@"); ok {
+		path = "\x00" + abstract
+	}
+	return query{Address: &path, Port: &port, AddressType: []byte("-1")}, &net.UnixAddr{Name: address, Net: "unix"}, nil
+}
+
+// resolvePacket does so for UDP.
+func resolvePacket(network, address string) (query, net.Addr, error) {
+	switch network {
+	case "udp", "udp4", "udp6":
+	default:
+		return query{}, nil, net.UnknownNetworkError(network)
+	}
+	addr, err := net.ResolveUDPAddr(network, address)
+	if err != nil {
+		return query{}, nil, err
+	}
+	q, noFD := ask(network[3:], addr.IP, addr.Zone, addr.Port), -1
+	if q.Address == nil { // both families
+		any := "::"
+		q.Address, q.AddressType = &any, []byte("6")
+	}
+	q.FD, q.AddressType = &noFD, []byte(`"udp`+string(q.AddressType)+`"`)
+	return q, addr, nil
 }
 
 // ask is a query for an address of a family: 4, 6, or "" for both.
@@ -183,7 +219,9 @@ type packetConn struct {
 
 func (c *packetConn) open(o order, m ipc.Message) (err error) {
 	c.settle(o)
-	c.PacketConn, err = m.PacketConn()
+	if c.PacketConn, err = m.PacketConn(); err == nil {
+		c.addr = c.LocalAddr()
+	}
 	return err
 }
 

@@ -2,7 +2,9 @@ package cluster
 
 import (
 	"net"
+	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"playing-with-processes/internal/ipc"
@@ -38,10 +40,19 @@ func (l *listener) open(o order, m ipc.Message) (err error) {
 	if o.Errno == nil { // no error, and no socket
 		return nil
 	}
-	if l.shared, err = m.Listener(); err == nil {
-		l.addr = l.shared.Addr()
+	if l.shared, err = m.Listener(); err != nil {
+		return err
 	}
-	return err
+	// A busy port is no error of Node's bind: then the socket has no address, and now
+	// another one.
+	asked, _ := l.addr.(*net.TCPAddr)
+	got, _ := l.shared.Addr().(*net.TCPAddr)
+	if asked != nil && asked.Port != 0 && got.Port != asked.Port {
+		l.shared.Close()
+		return os.NewSyscallError("bind", syscall.EADDRINUSE)
+	}
+	l.addr = l.shared.Addr()
+	return nil
 }
 
 // offer waits for a call of Accept, but not for long.
@@ -65,9 +76,10 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 	select {
 	case o := <-l.accepts:
-		if err := o.answer(true); err != nil {
+		if err := o.answer(true); err != nil { // the primary has gone, and so we leave
 			o.conn.Close()
-			return nil, l.failed(err)
+			<-l.closed
+			return nil, l.failed(net.ErrClosed)
 		}
 		return o.conn, nil
 	case <-l.closed:

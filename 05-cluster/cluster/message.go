@@ -107,7 +107,7 @@ func socknameOf(address net.Addr) *sockname {
 	if tcp.IP.To4() != nil {
 		family = "IPv4"
 	}
-	return &sockname{tcp.IP.String(), family, tcp.Port}
+	return &sockname{(&net.IPAddr{IP: tcp.IP, Zone: tcp.Zone}).String(), family, tcp.Port}
 }
 
 // key names what is asked for. Workers that ask for the same get the same. Node's

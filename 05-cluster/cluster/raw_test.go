@@ -35,6 +35,9 @@ func rawListen(host string, port int) (w raw, key string, err error) {
 		return w, "", err
 	}
 	reply, _, err := w.next()
+	if err == nil && reply.Sockname == nil {
+		err = errors.New("no leave to listen")
+	}
 	if err != nil {
 		return w, "", err
 	}

@@ -1,0 +1,52 @@
+// Node's own primary, which does what it is told and tells what happens:
+//
+// node primary_of_go.js BINARY ROLE ARGS...
+//
+// Each event is a line of JSON; given and refused are those of a connection. Its commands are lines:
+// fork | fork SCRIPT ARGS... | restart | disconnect ID | kill ID SIGNAL
+// The end of its input is the end of the cluster.
+const cluster = require('node:cluster')
+
+const node = process.execPath
+const [binary, role, ...args] = process.argv.slice(2)
+
+const tell = (event, worker, more) =>
+  console.log(JSON.stringify({ event, id: worker.id, pid: worker.process.pid, ...more }))
+
+// cluster has no setting for what it runs: it is whatever execPath is.
+const fork = (execPath, exec, args) => {
+  process.execPath = execPath
+  cluster.setupPrimary({ exec, args, execArgv: [] })
+  const worker = cluster.fork()
+  const { send } = worker.process
+  worker.process.send = function (message, ...rest) {
+    if (message.act === 'newconn') tell('given', worker)
+    return send.call(this, message, ...rest)
+  }
+  worker.process.on('internalMessage', ({ accepted }) => {
+    if (accepted === false) tell('refused', worker)
+  })
+}
+
+const commands = {
+  fork: (script, ...rest) => script ? fork(node, script, rest) : fork(binary, role, args),
+  restart: () => cluster.on('exit', () => fork(binary, role, args)),
+  disconnect: (id) => cluster.workers[id].disconnect(),
+  kill: (id, signal) => cluster.workers[id].kill(signal)
+}
+
+cluster.on('fork', (worker) => tell('fork', worker))
+cluster.on('online', (worker) => tell('online', worker))
+cluster.on('listening', (worker, address) => tell('listening', worker, address))
+cluster.on('exit', (worker, code, signal) =>
+  tell('exit', worker, { code, signal, polite: worker.exitedAfterDisconnect }))
+
+require('node:readline').createInterface({ input: process.stdin })
+  .on('line', (line) => {
+    const [command, ...words] = line.split(' ')
+    commands[command](...words)
+  })
+  .on('close', () => {
+    cluster.removeAllListeners('exit')
+    cluster.disconnect()
+  })
