@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"fmt"
-	"net"
 	"time"
 
 	"playing-with-processes/internal/ipc"
@@ -51,7 +50,7 @@ type (
 	// TurnedAway: so many connections were reset, because there was no worker for
 	// them for Settings.QueueTimeout.
 	TurnedAway struct {
-		Address     net.Addr
+		Address     string
 		Connections int
 	}
 )
@@ -66,7 +65,7 @@ func (e Listening) String() string {
 func (e Disconnect) String() string { return fmt.Sprintf("%v: the channel has ended", e.Worker) }
 func (e Failed) String() string     { return fmt.Sprintf("cannot start a worker: %v", e.Err) }
 func (e TurnedAway) String() string {
-	return fmt.Sprintf("no worker for %v: %d connections were reset", e.Address, e.Connections)
+	return fmt.Sprintf("no worker for %s: %d connections were reset", e.Address, e.Connections)
 }
 
 func (e Exit) String() string {

@@ -38,7 +38,7 @@ func (r *rig) waitsForAccept(w *Worker, conn net.Conn) (its bool) {
 		r.Primary.mu.Lock()
 		defer r.Primary.mu.Unlock()
 		for _, f := range w.flights {
-			its = its || f.conn.RemoteAddr().String() == conn.LocalAddr().String()
+			its = its || peer(f.conn) == conn.LocalAddr().String()
 		}
 		return its || readable(conn)
 	}, patience, time.Millisecond)

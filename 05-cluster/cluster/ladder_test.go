@@ -34,7 +34,7 @@ func TestRungQueue(t *testing.T) {
 			require.NoError(t, askFor(conn))
 			waiting = append(waiting, conn)
 		}
-		require.Empty(t, r.dispatcher().waiting, "they wait in the kernel")
+		require.Empty(t, r.dispatcher().returned, "they wait in the kernel")
 		workers, _ = r.fork(1)
 		for _, conn := range waiting {
 			require.Equal(t, name(workers[0]), body(t, conn))

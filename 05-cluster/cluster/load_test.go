@@ -2,7 +2,7 @@ package cluster
 
 import (
 	"math/rand/v2"
-	"net"
+	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -75,10 +75,10 @@ func testKills(t *testing.T, worker []string, policy restart.Policy, kills int) 
 func (r *rig) followAccepts() (accepted func(visitors.Cut) bool) {
 	var mu sync.Mutex
 	when := map[string]time.Time{} // by the visitor's address
-	r.onAccept = func(conn net.Conn) {
+	r.onAccept = func(conn *os.File) {
 		mu.Lock()
 		defer mu.Unlock()
-		when[conn.RemoteAddr().String()] = time.Now()
+		when[peer(conn)] = time.Now()
 	}
 	return func(cut visitors.Cut) bool {
 		mu.Lock()

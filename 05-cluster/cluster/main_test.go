@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"regexp"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"playing-with-processes/internal/programtest"
 )
@@ -256,4 +258,16 @@ func each(t *testing.T, test func(t *testing.T, worker []string)) {
 			test(t, nodeHTTP)
 		}
 	})
+}
+
+// peer is the address of the client of a connection over IPv4.
+func peer(conn *os.File) (address string) {
+	raw, _ := conn.SyscallConn()
+	raw.Control(func(fd uintptr) {
+		if a, _ := unix.Getpeername(int(fd)); a != nil {
+			in := a.(*unix.SockaddrInet4)
+			address = netip.AddrPortFrom(netip.AddrFrom4(in.Addr), uint16(in.Port)).String()
+		}
+	})
+	return address
 }

@@ -65,6 +65,7 @@ type (
 		AddressType json.RawMessage `json:"addressType"`
 		FD          *int            `json:"fd,omitzero"`
 		Flags       *int            `json:"flags,omitzero"`
+		Backlog     json.RawMessage `json:"backlog,omitzero"` // a number, or false
 		ReadableAll bool            `json:"readableAll,omitzero"`
 		WritableAll bool            `json:"writableAll,omitzero"`
 	}
@@ -98,18 +99,6 @@ type sockname struct {
 	Port    int    `json:"port"`
 }
 
-func socknameOf(address net.Addr) *sockname {
-	tcp, ok := address.(*net.TCPAddr)
-	if !ok {
-		return nil
-	}
-	family := "IPv6"
-	if tcp.IP.To4() != nil {
-		family = "IPv4"
-	}
-	return &sockname{(&net.IPAddr{IP: tcp.IP, Zone: tcp.Zone}).String(), family, tcp.Port}
-}
-
 // key names what is asked for. Workers that ask for the same get the same. Node's
 // workers take any; these are Node's.
 func (q query) key() string {
@@ -133,6 +122,15 @@ func (q query) addressType() string {
 		return text
 	}
 	return string(q.AddressType)
+}
+
+// backlog is how many connections may wait.
+func (q query) backlog() int {
+	n := 0
+	if json.Unmarshal(q.Backlog, &n) != nil || n <= 0 {
+		return defaultBacklog
+	}
+	return n
 }
 
 // String is the address that is asked for, for people: the worker may have written

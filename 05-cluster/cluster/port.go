@@ -1,16 +1,11 @@
 package cluster
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
-	"io/fs"
 	"maps"
-	"net"
-	"net/netip"
 	"os"
 	"slices"
-	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -38,7 +33,7 @@ var policies = map[Policy]func(*Primary, *port) scheduler{
 // Policies returns the names of all.
 func Policies() []Policy { return slices.Sorted(maps.Keys(policies)) }
 
-// scheduler is what a policy makes of one port. The caller has the primary's mu.
+// scheduler is what a policy makes of one port, whose socket it owns. The caller has the primary's mu.
 type scheduler interface {
 	// join lets a worker have its share, and answers it.
 	join(w *Worker, reply answer)
@@ -48,7 +43,7 @@ type scheduler interface {
 	age(most int)
 	// finish ends it in good order, and then calls the port's close.
 	finish()
-	// close ends it at once, before the socket is closed.
+	// close ends it at once, and closes the socket.
 	close()
 }
 
@@ -57,20 +52,15 @@ type scheduler interface {
 type port struct {
 	key string
 	scheduler
-	socket  socket
+	fd      int             // the socket
+	unix    string          // its path, if it has one
 	data    json.RawMessage // what its workers share
 	members map[*Worker]bool
 	primary *Primary
 }
 
-// socket is a net.Listener or a net.PacketConn.
-type socket interface {
-	syscall.Conn
-	Close() error
-}
-
 // port is the one that the worker asks for, opened if it is the first to do so.
-func (p *Primary) port(w *Worker, q query) (*port, error) {
+func (p *Primary) port(w *Worker, q query) (*port, syscall.Errno) {
 	pt := p.ports[q.key()]
 	switch {
 	case len(w.ports) >= maxPorts:
@@ -78,22 +68,25 @@ func (p *Primary) port(w *Worker, q query) (*port, error) {
 	case len(q.Data) > maxData:
 		return nil, unix.E2BIG
 	case pt == nil:
-		socket, err := open(q)
-		if err != nil {
+		fd, err := open(q)
+		if err != 0 {
 			return nil, err
 		}
-		pt = &port{key: q.key(), socket: socket, members: map[*Worker]bool{}, primary: p}
-		if _, ok := socket.(net.Listener); ok {
-			pt.scheduler = policies[p.settings.Policy](p, pt)
-		} else {
-			pt.scheduler = newShared(p, pt)
+		pt = &port{key: q.key(), fd: fd, members: map[*Worker]bool{}, primary: p}
+		policy := p.settings.Policy
+		switch kind := q.addressType(); {
+		case kind == "-1":
+			pt.unix = *q.Address
+		case strings.HasPrefix(kind, "udp"):
+			policy = None
 		}
+		pt.scheduler = policies[policy](p, pt)
 		p.ports[pt.key] = pt
 	}
 	if pt.data == nil && string(q.Data) != "null" {
 		pt.data = q.Data // the first one's ticket keys open everybody's sessions
 	}
-	return pt, nil
+	return pt, 0
 }
 
 func (pt *port) join(w *Worker, reply answer) {
@@ -109,116 +102,10 @@ func (pt *port) leave(w *Worker) {
 func (pt *port) close() {
 	if pt.primary.ports[pt.key] == pt {
 		delete(pt.primary.ports, pt.key)
+		if pt.unix != "" {
+			os.Remove(pt.unix)
+		}
 		pt.scheduler.close()
-		pt.socket.Close()
 		pt.primary.conclude()
 	}
-}
-
-// open opens what a worker asks for. The host is an address: a name would be looked up
-// by the worker.
-func open(q query) (socket, error) {
-	if q.FD != nil && *q.FD >= 0 { // a descriptor of ours, which may be anything
-		return nil, unix.ENOTSUP
-	}
-	if q.addressType() == "-1" {
-		return openUnix(q)
-	}
-	host := ""
-	if q.Address != nil {
-		address, err := netip.ParseAddr(*q.Address)
-		if err != nil {
-			return nil, unix.EINVAL
-		}
-		host = address.String()
-	}
-	port := 0 // UDP may leave it out
-	if q.Port != nil {
-		port = *q.Port
-	}
-	network, address := networkOf(q, host), net.JoinHostPort(host, strconv.Itoa(port))
-	config := net.ListenConfig{KeepAlive: -1} // whether to keep alive is the worker's choice
-	switch network[:3] {
-	case "tcp":
-		return socketOf(config.Listen(context.Background(), network, address))
-	case "udp":
-		const reuseAddr = 4 // UV_UDP_REUSEADDR
-		if q.Flags != nil && *q.Flags&reuseAddr != 0 {
-			config.Control = reuse
-		}
-		return socketOf(config.ListenPacket(context.Background(), network, address))
-	}
-	return nil, unix.EINVAL
-}
-
-// networkOf is Go's name for the network. With tcp, Go would take IPv6 for 0.0.0.0, too.
-func networkOf(q query, host string) string {
-	const v6Only = 1
-	only := q.Flags != nil && *q.Flags&v6Only != 0
-	switch kind := q.addressType(); {
-	case kind == "4" && host == "":
-		return "tcp"
-	case kind == "4", kind == "6" && only:
-		return "tcp" + kind
-	case kind == "6":
-		return "tcp"
-	case kind == "udp4", kind == "udp6" && only:
-		return kind
-	case kind == "udp6":
-		return "udp"
-	}
-	return "???"
-}
-
-func openUnix(q query) (socket, error) {
-	if q.Address == nil {
-		return nil, unix.EINVAL
-	}
-	s, err := socketOf(net.Listen("unix", *q.Address))
-	if errors.Is(err, unix.ENOENT) {
-		return nil, unix.EACCES // as libuv says it
-	}
-	if err != nil {
-		return nil, err
-	}
-	var more fs.FileMode
-	if q.ReadableAll {
-		more |= 0o444
-	}
-	if q.WritableAll {
-		more |= 0o222
-	}
-	if more != 0 {
-		var now fs.FileInfo
-		if now, err = os.Stat(*q.Address); err == nil {
-			err = os.Chmod(*q.Address, now.Mode()|more)
-		}
-	}
-	if err != nil {
-		s.Close()
-		return nil, err
-	}
-	return s, nil
-}
-
-func socketOf(s any, err error) (socket, error) {
-	if err != nil {
-		return nil, err
-	}
-	return s.(socket), nil
-}
-
-func reuse(_, _ string, raw syscall.RawConn) (err error) {
-	closed := raw.Control(func(fd uintptr) {
-		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
-	})
-	return errors.Join(closed, err)
-}
-
-// errnoOf is what a worker is told of an error.
-func errnoOf(err error) (errno syscall.Errno) {
-	if !errors.As(err, &errno) {
-		return unix.EINVAL
-	}
-	return errno
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -101,7 +100,7 @@ type Primary struct {
 	concluded bool
 	end       chan struct{} // of watch, with concluded
 
-	onAccept func(net.Conn) // a worker has accepted it; for tests
+	onAccept func(*os.File) // a worker has accepted it; for tests
 }
 
 // SetupPrimary makes this process a primary, which has no workers yet. Call Shutdown
@@ -122,7 +121,7 @@ func SetupPrimary(settings Settings) (*Primary, error) {
 		pool:     restart.New(*settings.Restart, 0, time.Now()),
 		trouble:  trouble{firsts: map[int]string{}},
 		end:      make(chan struct{}),
-		onAccept: func(net.Conn) {},
+		onAccept: func(*os.File) {},
 	}
 	p.due = time.AfterFunc(math.MaxInt64, p.startDue) // until there is something due
 	p.running.Go(p.watch)

@@ -1,14 +1,19 @@
 package cluster
 
+import "os"
+
 // shared gives each worker the socket itself. The kernel gives each connection to one of
-// those who wait for it, and what no worker has accepted waits in its
-// queue, which the primary keeps. What a worker has accepted is its own: if it dies
-// before it reads, nobody else can.
+// those who wait for it, and what no worker has accepted waits in its queue, which the
+// primary keeps. What a worker has accepted is its own: if it dies before it reads, nobody
+// else can.
 type shared struct {
 	*port
+	socket *os.File
 }
 
-func newShared(_ *Primary, pt *port) scheduler { return shared{pt} }
+func newShared(_ *Primary, pt *port) scheduler {
+	return shared{pt, os.NewFile(uintptr(pt.fd), pt.key)}
+}
 
 func (s shared) join(w *Worker, reply answer) {
 	reply.Errno = new(int) // 0, with a socket
@@ -18,4 +23,4 @@ func (s shared) join(w *Worker, reply answer) {
 func (shared) leave(*Worker) {}
 func (shared) age(int)       {}
 func (s shared) finish()     { s.port.close() }
-func (shared) close()        {}
+func (s shared) close()      { s.socket.Close() }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"os"
 	"syscall"
 	"time"
 
@@ -51,7 +51,7 @@ type Worker struct {
 // then it is ours, too: Node's primary forgets it if the worker dies, and then the client
 // waits for ever.
 type flight struct {
-	conn net.Conn
+	conn *os.File
 	from *dispatcher
 	age  int // in ticks
 }
@@ -154,8 +154,8 @@ func (w *Worker) answer(q query) {
 	reply := answer{header: w.primary.next(""), Key: q.key()}
 	reply.Ack = &q.Seq
 	pt, err := w.primary.port(w, q)
-	if err != nil {
-		errno := -int(errnoOf(err))
+	if err != 0 {
+		errno := -int(err)
 		reply.Errno = &errno
 		w.post(reply, nil, 0)
 		return
@@ -220,10 +220,10 @@ func (w *Worker) announced(seq int64) {
 }
 
 // give hands the worker a connection, and returns the number of that.
-func (w *Worker) give(conn net.Conn, from *dispatcher) int64 {
+func (w *Worker) give(conn *os.File, from *dispatcher) int64 {
 	message := connection{w.primary.next(actConnection), from.key}
 	w.flights[message.Seq] = &flight{conn: conn, from: from}
-	w.post(message, conn.(syscall.Conn), message.Seq)
+	w.post(message, conn, message.Seq)
 	return message.Seq
 }
 

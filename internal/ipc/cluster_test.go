@@ -64,3 +64,22 @@ func TestClusterNativeHandles(t *testing.T) {
 	require.Equal(t, `{"cmd":"NODE_HANDLE","type":"dgram.Native","msg":`+clusterLine+`}`, send(cluster, packets))
 	require.Equal(t, `{"cmd":"NODE_HANDLE","type":"dgram.Socket","msg":1,"dgramType":"udp4"}`, send(1, packets))
 }
+
+// However it is spelled, it is what Node would make of it.
+func TestClusterSpelling(t *testing.T) {
+	c, p := pair(t, Config{Cluster: true})
+	for _, line := range []string{
+		`{"act":"online","cmd":"NODE_CLUSTER"}`,
+		`{"cmd":"NODE_CLUSTER","act":"online","cmd":"NODE_CLUSTER"}`,
+		`{"cmd":"\u004eODE_CLUSTER"}`,
+		`{ "cmd" : "NODE_CLUSTER" }`,
+	} {
+		p.write("%s\n", line)
+		require.Equal(t, line, string(receive(t, c).Data))
+	}
+	// The last of duplicate keys wins.
+	p.write("%s\n", `{"cmd":"NODE_CLUSTER","cmd":"NODE_OTHER"}`)
+	p.write("%s\n", `{"cmd":"NODE_CLUSTER","\u0063md":"NODE_OTHER"}`)
+	p.write("1\n")
+	require.Equal(t, "1", string(receive(t, c).Data))
+}

@@ -112,7 +112,7 @@ func (c *Channel) SendHandle(ctx context.Context, v any, h syscall.Conn) error {
 	if err != nil {
 		return fmt.Errorf("send handle: %w", err)
 	}
-	if m, ok := parseInternal(message.Bytes()); ok && c.isCluster(m) {
+	if c.isCluster(message.Bytes()) {
 		f.kind, f.family = natives[f.kind], ""
 	}
 	line := f.line(bytes.TrimSpace(message.Bytes()))
@@ -214,7 +214,13 @@ func (c *Channel) await(f *flight) {
 	defer c.mu.Unlock()
 	f.waiting = true
 	c.awaiting++
-	if !c.ahead {
+	c.seeToReading()
+}
+
+// seeToReading lets read ahead if an acknowledgement is awaited and nobody ranges, whose
+// part that would be. The caller has c.mu.
+func (c *Channel) seeToReading() {
+	if c.awaiting > 0 && c.ranging == 0 && !c.ahead {
 		c.ahead = true
 		go c.readAhead()
 	}

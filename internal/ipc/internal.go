@@ -51,9 +51,26 @@ func text(value jsontext.Value) string {
 	return string(unquoted)
 }
 
-// isCluster reports whether a message is one of those that Config.Cluster is for.
-func (c *Channel) isCluster(m internalMessage) bool {
-	return c.cfg.Cluster && m.cmd == "NODE_CLUSTER"
+// parse is parseInternal, but for messages that Config.Cluster makes like others.
+func (c *Channel) parse(line []byte) (internalMessage, bool) {
+	if c.isCluster(line) {
+		return internalMessage{}, false
+	}
+	return parseInternal(line)
+}
+
+// isCluster reports whether a message is one of those that Config.Cluster is for. As
+// everybody writes them, that shows in their first bytes.
+func (c *Channel) isCluster(line []byte) bool {
+	if !c.cfg.Cluster {
+		return false
+	}
+	if bytes.HasPrefix(line, []byte(`{"cmd":"NODE_CLUSTER",`)) && bytes.Count(line, []byte(`"cmd"`)) == 1 &&
+		!bytes.Contains(line, []byte(`\u`)) {
+		return true
+	}
+	m, ok := parseInternal(line)
+	return ok && m.cmd == "NODE_CLUSTER"
 }
 
 const (
@@ -101,7 +118,7 @@ func (c *Channel) takeHandle(line []byte, start int64, m internalMessage) {
 	if m.msg == nil {
 		msg.Data = []byte("null") // undefined, to Node
 	}
-	if inner, internal := parseInternal(m.msg); internal && !c.isCluster(inner) {
+	if _, internal := c.parse(m.msg); internal {
 		msg.Close()
 		return
 	}

@@ -58,6 +58,7 @@ func (c *Channel) next() (item, bool) {
 	c.ranging++
 	c.readUntil(func() bool { return c.ended || c.inbox.first != nil })
 	c.ranging--
+	c.seeToReading()
 	return c.inbox.take()
 }
 
@@ -130,7 +131,7 @@ func (c *Channel) fill(flags int) {
 
 // takeLine takes in one line that began at start.
 func (c *Channel) takeLine(line []byte, start int64) {
-	if message, ok := parseInternal(line); ok && !c.isCluster(message) {
+	if message, ok := c.parse(line); ok {
 		c.takeInternal(line, start, message)
 		return
 	}

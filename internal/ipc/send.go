@@ -59,7 +59,7 @@ func (c *Channel) encode(out *bytes.Buffer, v any) error {
 	if len(line) > c.cfg.MaxLine {
 		return fmt.Errorf("send: %w: %d bytes", ErrLineTooLong, len(line))
 	}
-	if m, reserved := parseInternal(line); reserved && !c.isCluster(m) {
+	if _, reserved := c.parse(line); reserved {
 		return fmt.Errorf("send: %w", ErrReserved)
 	}
 	return out.WriteByte('\n')
