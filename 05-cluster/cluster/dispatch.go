@@ -54,9 +54,10 @@ func newDispatcher(p *Primary, pt *port) scheduler {
 }
 
 // join answers that connections will come, and lets them.
-func (d *dispatcher) join(w *Worker, reply answer) {
+func (d *dispatcher) join(w *Worker, reply message) {
+	reply.Errno = null // and no socket
 	reply.Sockname = d.sockname
-	w.post(reply, nil, 0)
+	w.post(reply, nil)
 	d.alone = 0
 	d.rest(w)
 	d.dispatch()

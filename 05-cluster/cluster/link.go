@@ -44,7 +44,7 @@ type question struct {
 // link's goroutine.
 type server interface {
 	// open takes what the primary has answered, and perhaps a socket with it.
-	open(o order, m ipc.Message) error
+	open(m message, raw ipc.Message) error
 	// offer is a connection for it.
 	offer(o offer)
 	Close() error
@@ -68,37 +68,36 @@ func join() (*link, error) {
 		servers: map[string]server{},
 		indexes: map[string]*index{},
 	}
-	if err := l.send(actOnline, bare); err != nil {
+	if err := l.send(message{Act: actOnline}); err != nil {
 		return nil, err
 	}
 	go l.listen()
 	return l, nil
 }
 
-// send sends what message makes of the next header.
-func (l *link) send(act string, message func(header) any) error {
-	return l.primary.Send(context.Background(), message(l.next(act)))
+// send sends a message.
+func (l *link) send(m message) error {
+	return l.primary.Send(context.Background(), l.number(m))
 }
 
-func (l *link) next(act string) header {
+func (l *link) number(m message) message {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	h := header{Cmd: command, Act: act, Seq: l.seq}
+	m.Cmd, m.Seq = command, l.seq
 	l.seq++
-	return h
+	return m
 }
 
 // ask sends a question, and waits for the answer, which opens s, if there is one.
-func (l *link) ask(act string, s server, message func(header) any) error {
-	h, answered := l.next(act), make(chan error, 1)
-	asked := message(h) // before the answer changes what it is made of
+func (l *link) ask(m message, s server) error {
+	m, answered := l.number(m), make(chan error, 1)
 	l.mu.Lock()
-	l.asked[h.Seq] = question{s, answered}
+	l.asked[m.Seq] = question{s, answered}
 	l.mu.Unlock()
 	if l.leaving() { // nobody would answer
 		return net.ErrClosed
 	}
-	if err := l.primary.Send(context.Background(), asked); err != nil {
+	if err := l.primary.Send(context.Background(), m); err != nil {
 		return err
 	}
 	return <-answered
@@ -106,25 +105,24 @@ func (l *link) ask(act string, s server, message func(header) any) error {
 
 // listen is a goroutine that does what the primary says, until it is gone.
 func (l *link) listen() {
-	for message, err := range l.primary.Messages() {
-		var o order
-		if err != nil || message.Decode(&o) != nil || o.Cmd != command {
-			message.Close() // for whom there is nobody here
+	for raw, err := range l.primary.Messages() {
+		var m message
+		if err != nil || raw.Decode(&m) != nil || m.Cmd != command {
+			raw.Close() // there is nobody here for it
 			continue
 		}
 		switch {
-		case o.Ack != nil:
-			l.answered(o, message)
-		case o.Act == actConnection:
-			l.connection(o, message)
-		case o.Act == actDisconnect:
-			if o.Within > 0 {
-				l.drain = time.Duration(o.Within) * time.Millisecond
+		case m.Ack != nil:
+			l.answered(m, raw)
+		case m.Act == actConnection:
+			l.connection(m, raw)
+		case m.Act == actDisconnect:
+			if m.Within > 0 {
+				l.drain = time.Duration(m.Within) * time.Millisecond
 			}
 			l.leave()
-		default:
-			message.Close()
 		}
+		raw.Close()
 	}
 	// No primary, no port: Node's worker exits at once.
 	time.AfterFunc(orphanFor, func() { os.Exit(0) })
@@ -133,22 +131,20 @@ func (l *link) listen() {
 
 // answered opens the server that was asked for, here and now: its first connection may be
 // the next message.
-func (l *link) answered(o order, message ipc.Message) {
+func (l *link) answered(m message, raw ipc.Message) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	q, ok := l.asked[*o.Ack]
-	delete(l.asked, *o.Ack)
-	switch {
+	q, ok := l.asked[*m.Ack]
+	delete(l.asked, *m.Ack)
+	switch errno := m.errno(); {
 	case !ok:
-		message.Close()
-	case o.Errno != nil && *o.Errno != 0:
-		q.answered <- os.NewSyscallError("bind", syscall.Errno(-*o.Errno))
+	case errno != 0:
+		q.answered <- os.NewSyscallError("bind", syscall.Errno(-errno))
 	case q.server != nil:
-		err := q.server.open(o, message)
+		err := q.server.open(m, raw)
 		if err == nil {
-			l.servers[o.Key] = q.server
+			l.servers[m.Key] = q.server
 		}
-		message.Close()
 		q.answered <- err
 	default:
 		q.answered <- nil
@@ -157,20 +153,16 @@ func (l *link) answered(o order, message ipc.Message) {
 
 // connection offers a connection to its server. It is this worker's from when that has
 // said that it takes it, and not before: else the primary gives it to another one.
-func (l *link) connection(o order, message ipc.Message) {
-	conn, err := message.Conn()
+func (l *link) connection(m message, raw ipc.Message) {
+	conn, err := raw.Conn()
 	if err != nil {
-		message.Close()
 		return
 	}
 	given := offer{conn, func(accepted bool) error {
-		return l.send("", func(h header) any {
-			h.Ack = &o.Seq
-			return verdict{h, &accepted}
-		})
+		return l.send(message{Ack: &m.Seq, Accepted: &accepted})
 	}}
 	l.mu.Lock()
-	s := l.servers[o.Key]
+	s := l.servers[m.Key]
 	l.mu.Unlock()
 	if s == nil {
 		given.refuse()
@@ -201,9 +193,6 @@ func (l *link) leave() {
 	}
 }
 
-// bare is a message that says no more than its header.
-func bare(h header) any { return h }
-
 // leaving reports whether this worker is on its way out.
 func (l *link) leaving() bool {
 	select {
@@ -221,7 +210,7 @@ func Leave() error {
 	if l == nil || l.leaving() {
 		return err
 	}
-	err = l.ask(actLeave, nil, bare)
+	err = l.ask(message{Act: actLeave}, nil)
 	l.leave()
 	if errors.Is(err, net.ErrClosed) { // the primary wanted it, too
 		return nil

@@ -69,50 +69,43 @@ type place struct {
 
 // ask asks the primary for the place of s, and tells it when s listens there.
 func (at *place) ask(s server) error {
-	if err := at.link.ask(actQuery, s, at.message); err != nil {
+	if err := at.link.ask(message{Act: actQuery, Where: &at.query, Data: null}, s); err != nil {
 		at.link.uncount(at.query)
 		if at.key != "" { // the primary believes that it is open
-			at.link.send(actClose, at.goodbye)
+			at.link.send(message{Act: actClose, Key: at.key})
 		}
 		return err
 	}
-	return at.link.send(actListening, at.message)
-}
-
-func (at *place) message(h header) any {
-	q := at.query
-	q.header = h
+	ready := at.query
 	switch addr := at.addr.(type) {
 	case *net.TCPAddr:
-		q.Port = &addr.Port
+		ready.Port = &addr.Port
 	case *net.UDPAddr:
-		q.Port = &addr.Port
+		ready.Port = &addr.Port
 	}
-	return q
+	return at.link.send(message{Act: actListening, Where: &ready, Data: null})
 }
 
 // settle notes what the primary has answered.
-func (at *place) settle(o order) {
-	at.key = o.Key
-	if o.Sockname == nil {
+func (at *place) settle(m message) {
+	at.key = m.Key
+	if m.Sockname == nil {
 		return
 	}
-	if ip, err := netip.ParseAddr(o.Sockname.Address); err == nil {
-		at.addr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, uint16(o.Sockname.Port)))
+	if ip, err := netip.ParseAddr(m.Sockname.Address); err == nil {
+		at.addr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, uint16(m.Sockname.Port)))
 	}
 }
 
-// give up tells the primary that the server is closed.
+// giveUp tells the primary that the server is closed.
 func (at *place) giveUp() {
 	l := at.link
 	l.mu.Lock()
 	delete(l.servers, at.key)
 	l.mu.Unlock()
 	l.uncount(at.query)
-	l.send(actClose, at.goodbye) // or it is gone, and knows
+	l.send(message{Act: actClose, Key: at.key}) // or it is gone, and knows
 }
-
-func (at *place) goodbye(h header) any { return goodbye{h, at.key} }
 
 // count gives q the next index of its address.
 func (l *link) count(q query) query {
@@ -189,7 +182,6 @@ func resolvePacket(network, address string) (query, net.Addr, error) {
 
 // ask is a query for an address of a family: 4, 6, or "" for both.
 func ask(family string, ip net.IP, zone string, port int) query {
-	const v6Only = 1
 	q := query{Port: &port, AddressType: []byte("4")}
 	switch {
 	case ip == nil && family == "":
@@ -203,7 +195,7 @@ func ask(family string, ip net.IP, zone string, port int) query {
 		q.AddressType = []byte("6")
 	}
 	if family == "6" {
-		only := v6Only
+		only := flagV6Only
 		q.Flags = &only
 	}
 	host := (&net.IPAddr{IP: ip, Zone: zone}).String()
@@ -217,9 +209,9 @@ type packetConn struct {
 	place
 }
 
-func (c *packetConn) open(o order, m ipc.Message) (err error) {
-	c.settle(o)
-	if c.PacketConn, err = m.PacketConn(); err == nil {
+func (c *packetConn) open(m message, raw ipc.Message) (err error) {
+	c.settle(m)
+	if c.PacketConn, err = raw.PacketConn(); err == nil {
 		c.addr = c.LocalAddr()
 	}
 	return err

@@ -35,12 +35,12 @@ func (o offer) refuse() {
 	o.answer(false)
 }
 
-func (l *listener) open(o order, m ipc.Message) (err error) {
-	l.settle(o)
-	if o.Errno == nil { // no error, and no socket
+func (l *listener) open(m message, raw ipc.Message) (err error) {
+	l.settle(m)
+	if string(m.Errno) == "null" { // no error, and no socket
 		return nil
 	}
-	if l.shared, err = m.Listener(); err != nil {
+	if l.shared, err = raw.Listener(); err != nil {
 		return err
 	}
 	// A busy port is no error of Node's bind: then the socket has no address, and now

@@ -22,74 +22,44 @@ const (
 	actDisconnect = "disconnect"            // primary: leave
 )
 
-// header is what every message begins with. An answer repeats the Seq of what it
-// answers, which may be 0, and has one of its own.
-type header struct {
-	Cmd string `json:"cmd"`
-	Act string `json:"act,omitzero"`
-	Seq int64  `json:"seq"`
-	Ack *int64 `json:"ack,omitzero"`
+// message is any of them. What does not belong to its act is absent.
+type message struct {
+	Cmd   string `json:"cmd"`
+	Act   string `json:"act,omitzero"`
+	Seq   int64  `json:"seq"`
+	Ack   *int64 `json:"ack,omitzero"` // the seq of what it answers, which may be 0
+	Key   string `json:"key,omitzero"`
+	Where *query `json:",embed"`
+	// Data is what all servers of one port shall share. In an answer to a query there
+	// must be some, if only null: a TLS server of Node would crash.
+	Data json.RawMessage `json:"data,omitzero"`
+	// Errno, in such an answer, is null or 0 if all is well. With 0 comes a socket; else
+	// its connections will come, one by one.
+	Errno    json.RawMessage `json:"errno,omitzero"`
+	Sockname *sockname       `json:"sockname,omitzero"`
+	Accepted *bool           `json:"accepted,omitzero"` // in the answer to a connection
+	// Within, in milliseconds, is when the primary, which wants the worker to leave, loses
+	// its patience. It is not in Node's protocol, and who does not know it ignores it.
+	Within int64 `json:"within,omitzero"`
 }
 
-// What the primary sends.
-type (
-	// answer is the one to a query: an error, or the leave to listen. With it comes the
-	// socket, or nothing: then its connections will come, one by one.
-	answer struct {
-		header
-		Errno    *int            `json:"errno"` // null and 0 are none
-		Key      string          `json:"key"`
-		Data     json.RawMessage `json:"data"` // never absent: a TLS server of Node would crash
-		Sockname *sockname       `json:"sockname,omitzero"`
-	}
-	connection struct {
-		header
-		Key string `json:"key"`
-	}
-	disconnect struct {
-		header
-		// Within, in milliseconds, is when the primary loses its patience. It is not in
-		// Node's protocol: who does not know it waits for as long as it likes.
-		Within int64 `json:"within"`
-	}
-)
+// query is where a worker wants to listen, or does.
+type query struct {
+	Index       int             `json:"index"` // if it does so more than once
+	Address     *string         `json:"address"`
+	Port        *int            `json:"port"`
+	AddressType json.RawMessage `json:"addressType"` // 4, 6, -1 for a Unix socket, "udp4" or "udp6"
+	FD          *int            `json:"fd,omitzero"`
+	Flags       *int            `json:"flags,omitzero"`
+	Backlog     json.RawMessage `json:"backlog,omitzero"` // a number, or false
+	ReadableAll bool            `json:"readableAll,omitzero"`
+	WritableAll bool            `json:"writableAll,omitzero"`
+}
 
-// What the worker sends.
-type (
-	query struct {
-		header
-		Index       int             `json:"index"`
-		Data        json.RawMessage `json:"data"` // what all servers of one port shall share
-		Address     *string         `json:"address"`
-		Port        *int            `json:"port"`
-		AddressType json.RawMessage `json:"addressType"`
-		FD          *int            `json:"fd,omitzero"`
-		Flags       *int            `json:"flags,omitzero"`
-		Backlog     json.RawMessage `json:"backlog,omitzero"` // a number, or false
-		ReadableAll bool            `json:"readableAll,omitzero"`
-		WritableAll bool            `json:"writableAll,omitzero"`
-	}
-	goodbye struct {
-		header
-		Key string `json:"key"`
-	}
-	verdict struct {
-		header
-		Accepted *bool `json:"accepted"`
-	}
-)
-
-// request is any message of a worker, and order any of a primary.
-type (
-	request struct {
-		query
-		Key      string `json:"key"`
-		Accepted *bool  `json:"accepted"`
-	}
-	order struct {
-		answer
-		Within int64 `json:"within"`
-	}
+// Node's flags of a socket.
+const (
+	flagV6Only    = 1
+	flagReuseAddr = 4 // of a UDP socket
 )
 
 // sockname is the address of a TCP socket in Node's words.
@@ -97,6 +67,14 @@ type sockname struct {
 	Address string `json:"address"`
 	Family  string `json:"family"`
 	Port    int    `json:"port"`
+}
+
+var null = json.RawMessage("null")
+
+// errno is the error in an answer, or 0.
+func (m message) errno() (n int) {
+	json.Unmarshal(m.Errno, &n)
+	return n
 }
 
 // key names what is asked for. Workers that ask for the same get the same. Node's
@@ -107,16 +85,16 @@ func (q query) key() string {
 		address = *q.Address
 	}
 	if q.Port != nil {
-		port = fmt.Sprint(*q.Port)
+		port = strconv.Itoa(*q.Port)
 	}
 	if q.FD != nil {
-		fd = fmt.Sprint(*q.FD)
+		fd = strconv.Itoa(*q.FD)
 	}
-	return fmt.Sprintf("%s:%s:%s:%s:%d", address, port, q.addressType(), fd, q.Index)
+	return fmt.Sprintf("%s:%s:%s:%s:%d", address, port, q.kind(), fd, q.Index)
 }
 
-// addressType is 4, 6, -1 for a Unix socket, udp4 or udp6, and null for a descriptor.
-func (q query) addressType() string {
+// kind is the address type without quotes.
+func (q query) kind() string {
 	var text string
 	if json.Unmarshal(q.AddressType, &text) == nil && text != "" {
 		return text
@@ -125,10 +103,10 @@ func (q query) addressType() string {
 }
 
 // backlog is how many connections may wait.
-func (q query) backlog() int {
-	n := 0
+func (q query) backlog() (n int) {
+	const usual = 511 // of Node
 	if json.Unmarshal(q.Backlog, &n) != nil || n <= 0 {
-		return defaultBacklog
+		return usual
 	}
 	return n
 }

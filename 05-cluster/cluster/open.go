@@ -11,15 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Node's flags of a socket.
-const (
-	flagV6Only    = 1
-	flagReuseAddr = 4 // of a UDP socket
-)
-
-// defaultBacklog is Node's: how many connections may wait in the kernel.
-const defaultBacklog = 511
-
 // open opens the socket that a worker asks for, as libuv does; package net has opinions
 // of its own, as that 0.0.0.0 means IPv6 as well. A stream socket listens. The error is
 // what the worker is told.
@@ -27,7 +18,7 @@ func open(q query) (fd int, err syscall.Errno) {
 	if q.FD != nil && *q.FD >= 0 { // a descriptor of ours, which may be anything
 		return -1, unix.ENOTSUP
 	}
-	switch kind := q.addressType(); kind {
+	switch kind := q.kind(); kind {
 	case "-1":
 		return openUnix(q)
 	case "4", "6":
@@ -51,7 +42,7 @@ func openAt(q query, kind int) (fd int, err syscall.Errno) {
 		return -1, unix.EINVAL
 	}
 	address, bad := netip.ParseAddr(*q.Address)
-	if bad != nil || address.Is4() == strings.HasSuffix(q.addressType(), "6") {
+	if bad != nil || address.Is4() == strings.HasSuffix(q.kind(), "6") {
 		return -1, unix.EINVAL
 	}
 	return openIP(q, kind, address)

@@ -33,10 +33,11 @@ var policies = map[Policy]func(*Primary, *port) scheduler{
 // Policies returns the names of all.
 func Policies() []Policy { return slices.Sorted(maps.Keys(policies)) }
 
-// scheduler is what a policy makes of one port, whose socket it owns. The caller has the primary's mu.
+// scheduler is what a policy makes of one port, whose socket it owns. The caller has the
+// primary's mu.
 type scheduler interface {
 	// join lets a worker have its share, and answers it.
-	join(w *Worker, reply answer)
+	join(w *Worker, reply message)
 	// leave takes it out again. What it has not accepted comes back when it has ended.
 	leave(w *Worker)
 	// age counts the ticks without any worker, up to most.
@@ -60,12 +61,12 @@ type port struct {
 }
 
 // port is the one that the worker asks for, opened if it is the first to do so.
-func (p *Primary) port(w *Worker, q query) (*port, syscall.Errno) {
+func (p *Primary) port(w *Worker, q query, data json.RawMessage) (*port, syscall.Errno) {
 	pt := p.ports[q.key()]
 	switch {
 	case len(w.ports) >= maxPorts:
 		return nil, unix.EMFILE
-	case len(q.Data) > maxData:
+	case len(data) > maxData:
 		return nil, unix.E2BIG
 	case pt == nil:
 		fd, err := open(q)
@@ -74,7 +75,7 @@ func (p *Primary) port(w *Worker, q query) (*port, syscall.Errno) {
 		}
 		pt = &port{key: q.key(), fd: fd, members: map[*Worker]bool{}, primary: p}
 		policy := p.settings.Policy
-		switch kind := q.addressType(); {
+		switch kind := q.kind(); {
 		case kind == "-1":
 			pt.unix = *q.Address
 		case strings.HasPrefix(kind, "udp"):
@@ -83,13 +84,13 @@ func (p *Primary) port(w *Worker, q query) (*port, syscall.Errno) {
 		pt.scheduler = policies[policy](p, pt)
 		p.ports[pt.key] = pt
 	}
-	if pt.data == nil && string(q.Data) != "null" {
-		pt.data = q.Data // the first one's ticket keys open everybody's sessions
+	if pt.data == nil && string(data) != "null" {
+		pt.data = data // the first one's ticket keys open everybody's sessions
 	}
 	return pt, 0
 }
 
-func (pt *port) join(w *Worker, reply answer) {
+func (pt *port) join(w *Worker, reply message) {
 	pt.members[w] = true
 	pt.scheduler.join(w, reply)
 }

@@ -281,10 +281,3 @@ func (p *Primary) killAll() {
 		w.process.Signal(syscall.SIGKILL)
 	}
 }
-
-// next is the header of the next message. The caller has p.mu.
-func (p *Primary) next(act string) header {
-	h := header{Cmd: command, Act: act, Seq: p.seq}
-	p.seq++
-	return h
-}

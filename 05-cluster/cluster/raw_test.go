@@ -48,24 +48,24 @@ func rawListen(host string, port int) (w raw, key string, err error) {
 func (w raw) tell(v any) error { return w.Send(context.Background(), v) }
 
 // next is the primary's next message.
-func (w raw) next() (order, ipc.Message, error) {
-	for message, err := range w.Messages() {
-		var o order
+func (w raw) next() (message, ipc.Message, error) {
+	for raw, err := range w.Messages() {
+		var m message
 		if err == nil {
-			err = message.Decode(&o)
+			err = raw.Decode(&m)
 		}
-		return o, message, err
+		return m, raw, err
 	}
-	return order{}, ipc.Message{}, io.EOF
+	return message{}, ipc.Message{}, io.EOF
 }
 
 // newconn waits for a connection, and returns its number.
 func (w raw) newconn(string) (seq int64) {
 	for {
-		o, message, err := w.next()
-		if errors.Is(err, io.EOF) || o.Act == actConnection {
-			message.Close()
-			return o.Seq
+		m, raw, err := w.next()
+		if errors.Is(err, io.EOF) || m.Act == actConnection {
+			raw.Close()
+			return m.Seq
 		}
 	}
 }

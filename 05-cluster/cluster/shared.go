@@ -1,6 +1,9 @@
 package cluster
 
-import "os"
+import (
+	"encoding/json"
+	"os"
+)
 
 // shared gives each worker the socket itself. The kernel gives each connection to one of
 // those who wait for it, and what no worker has accepted waits in its queue, which the
@@ -15,9 +18,9 @@ func newShared(_ *Primary, pt *port) scheduler {
 	return shared{pt, os.NewFile(uintptr(pt.fd), pt.key)}
 }
 
-func (s shared) join(w *Worker, reply answer) {
-	reply.Errno = new(int) // 0, with a socket
-	w.post(reply, s.socket, 0)
+func (s shared) join(w *Worker, reply message) {
+	reply.Errno = json.RawMessage("0") // with a socket
+	w.post(reply, s.socket)
 }
 
 func (shared) leave(*Worker) {}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -59,9 +60,8 @@ type flight struct {
 // parcel is a message on its way to a worker. The primary never waits for one that does
 // not read.
 type parcel struct {
-	message any
+	message message
 	handle  syscall.Conn // or nil
-	flight  int64        // what to give back if the handle gets lost
 }
 
 // ID is the worker's number. It is never used again.
@@ -89,8 +89,7 @@ func (w *Worker) leave() {
 		return
 	}
 	w.asked = true
-	within := w.primary.settings.DrainTimeout.Milliseconds()
-	w.post(disconnect{w.primary.next(actDisconnect), within}, nil, 0)
+	w.post(message{Act: actDisconnect, Within: w.primary.settings.DrainTimeout.Milliseconds()}, nil)
 	w.leaves()
 }
 
@@ -122,10 +121,10 @@ func (w *Worker) listen() {
 }
 
 // heard handles one message, and reports whether we have waited for it.
-func (w *Worker) heard(message ipc.Message) (awaited bool) {
-	message.Close() // a handle in it is not for us
-	var m request
-	if message.Decode(&m) != nil || m.Cmd != command {
+func (w *Worker) heard(raw ipc.Message) (awaited bool) {
+	raw.Close() // a handle in it is not for us
+	var m message
+	if raw.Decode(&m) != nil || m.Cmd != command {
 		return false
 	}
 	p := w.primary
@@ -137,10 +136,10 @@ func (w *Worker) heard(message ipc.Message) (awaited bool) {
 	case m.Act == actOnline && !w.online:
 		w.online = true
 		p.tell(Online{w})
-	case m.Act == actQuery && !w.leaving && !p.closing: // else it will hear that it is to leave
-		w.answer(m.query)
-	case m.Act == actListening && !w.leaving:
-		w.listens(m.query)
+	case m.Act == actQuery && m.Where != nil:
+		w.answer(m)
+	case m.Act == actListening && m.Where != nil:
+		w.listens(*m.Where)
 	case m.Act == actClose:
 		w.closes(m.Key)
 	case m.Act == actLeave:
@@ -149,24 +148,31 @@ func (w *Worker) heard(message ipc.Message) (awaited bool) {
 	return false
 }
 
-// answer lets the worker listen, or says why not.
-func (w *Worker) answer(q query) {
-	reply := answer{header: w.primary.next(""), Key: q.key()}
-	reply.Ack = &q.Seq
-	pt, err := w.primary.port(w, q)
-	if err != 0 {
-		errno := -int(err)
-		reply.Errno = &errno
-		w.post(reply, nil, 0)
+// answer lets the worker listen, or says why not. One that is to leave, or will be, is not
+// answered, as with Node.
+func (w *Worker) answer(m message) {
+	if w.leaving || w.primary.closing {
+		return
+	}
+	reply := message{Ack: &m.Seq, Key: m.Where.key(), Data: null}
+	pt, errno := w.primary.port(w, *m.Where, m.Data)
+	if errno != 0 {
+		reply.Errno = strconv.AppendInt(nil, -int64(errno), 10)
+		w.post(reply, nil)
 		return
 	}
 	w.ports[pt.key] = pt
-	reply.Data = pt.data
+	if pt.data != nil {
+		reply.Data = pt.data
+	}
 	pt.join(w, reply)
 }
 
 // listens is the first time when the worker is ready, and then one more server in it.
 func (w *Worker) listens(q query) {
+	if w.leaving {
+		return
+	}
 	if !w.ready {
 		w.ready = true
 		w.primary.pool.Ready(w.place, time.Now())
@@ -208,9 +214,7 @@ func (w *Worker) leavePorts() {
 // announced is a worker that leaves by itself. Nothing has failed: somebody takes its
 // place, as if it had sent the retire notice of chapter 04.
 func (w *Worker) announced(seq int64) {
-	reply := w.primary.next("")
-	reply.Ack = &seq
-	w.post(reply, nil, 0)
+	w.post(message{Ack: &seq}, nil)
 	if !w.leaving {
 		w.leaves()
 		w.primary.pool.Retire(w.place, time.Now())
@@ -220,11 +224,10 @@ func (w *Worker) announced(seq int64) {
 }
 
 // give hands the worker a connection, and returns the number of that.
-func (w *Worker) give(conn *os.File, from *dispatcher) int64 {
-	message := connection{w.primary.next(actConnection), from.key}
-	w.flights[message.Seq] = &flight{conn: conn, from: from}
-	w.post(message, conn, message.Seq)
-	return message.Seq
+func (w *Worker) give(conn *os.File, from *dispatcher) (seq int64) {
+	seq = w.post(message{Act: actConnection, Key: from.key}, conn)
+	w.flights[seq] = &flight{conn: conn, from: from}
+	return seq
 }
 
 // judged is the worker's word on a connection. One that says it twice, or of nothing
@@ -262,16 +265,19 @@ func (w *Worker) kill(why string) {
 	}
 }
 
-// post sends a message without waiting.
-func (w *Worker) post(message any, handle syscall.Conn, flight int64) {
+// post sends a message, with a handle or nil, without waiting. It returns its number.
+func (w *Worker) post(m message, handle syscall.Conn) (seq int64) {
+	m.Cmd, m.Seq = command, w.primary.seq
+	w.primary.seq++
 	if w.ended {
-		return
+		return m.Seq
 	}
 	select {
-	case w.outbox <- parcel{message, handle, flight}:
+	case w.outbox <- parcel{m, handle}:
 	default:
 		w.kill("it does not read its channel")
 	}
+	return m.Seq
 }
 
 // deliver is a goroutine that writes to the worker.
@@ -284,7 +290,7 @@ func (w *Worker) deliver() {
 		err := w.process.SendHandle(context.Background(), parcel.message, parcel.handle)
 		if errors.Is(err, ipc.ErrHandleLost) { // it has no descriptor left for it
 			w.primary.mu.Lock()
-			w.judged(parcel.flight, false)
+			w.judged(parcel.message.Seq, false)
 			w.primary.mu.Unlock()
 		}
 	}
