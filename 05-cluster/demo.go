@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -166,8 +164,8 @@ func (s *story) inTurn(ctx context.Context) error {
 		s.turns[answer]++
 	}
 	var shares []string
-	for _, who := range slices.Sorted(maps.Keys(s.turns)) {
-		shares = append(shares, fmt.Sprintf("%s answered %d", who, s.turns[who]))
+	for _, w := range s.primary.Workers() {
+		shares = append(shares, fmt.Sprintf("%v answered %d", w, s.turns[name(w)]))
 	}
 	how := "they have their turns"
 	if s.shared {
@@ -220,9 +218,19 @@ func (s *story) freeze(ctx context.Context, w *cluster.Worker) error {
 func (s *story) tellLongest(ctx context.Context) error {
 	err := program.Pause(ctx, demoQuiet/2)
 	if met := s.crowd.Sofar(); err == nil && !s.shared {
-		s.say.Printf("the longest wait so far was %v, and then %s answered", program.Short(met.Longest), met.LongestBy)
+		s.say.Printf("the longest wait so far was %v, and then %s answered", program.Short(met.Longest), s.who(met.LongestBy))
 	}
 	return err
+}
+
+// who is the worker that gives this answer.
+func (s *story) who(answer string) string {
+	for _, w := range s.primary.Workers() {
+		if name(w) == answer {
+			return w.String()
+		}
+	}
+	return answer
 }
 
 // replacement waits for the end of a worker, and until somebody listens in its place.

@@ -70,7 +70,7 @@ func (s *story) tellRungs(out io.Writer, met []visitors.Tally) (lost int) {
 		{"L3      accepted, nothing answered", accepted, ""},
 		{"L4      half answered", half, ""},
 	} {
-		fmt.Fprintf(out, "%-38s %6d%s\n", rung.name, rung.failed, rung.note)
+		fmt.Fprintf(out, "%-39s %5d%s\n", rung.name, rung.failed, rung.note)
 	}
 	return waiting + given
 }
