@@ -338,3 +338,47 @@ func TestReasonFor(t *testing.T) {
 	require.Equal(t, Killed, ReasonFor(true, ipc.Exit{Code: -1, Signal: syscall.SIGKILL}))
 	require.Equal(t, "never ready", NeverReady.String())
 }
+
+// A place that is added has a worker already, and allows more restarts until that is
+// asked to leave.
+func TestAdd(t *testing.T) {
+	policy := steady(0)
+	policy.MaxPause = policy.FirstPause
+	for asked, want := range map[bool]int{false: 2*RestartsPerWorker + 1, true: RestartsPerWorker + 1} {
+		p, now := New(policy, 0, start), start
+		require.Equal(t, []int{0, 1}, []int{p.Add(), p.Add()})
+		_, ok := p.Next(now)
+		require.False(t, ok, "nobody is to be started")
+		if asked {
+			p.Ended(1, Asked, now)
+		}
+		failures := 0
+		for p.Circuit(now) == Closed {
+			p.Ended(0, NeverReady, now)
+			failures++
+			now, _ = p.Next(now)
+			p.Take(now)
+		}
+		require.Equal(t, want, failures)
+		require.Equal(t, 2, p.Add(), "no number is used again")
+	}
+}
+
+// When a place goes, the last of the starts so far count.
+func TestRoomAfterAsked(t *testing.T) {
+	p, now := New(steady(1), 1, start), start
+	take(t, p, now)
+	added := p.Add()
+	for range RestartsPerWorker + 1 {
+		p.Ready(0, now)
+		now = now.Add(StableAfter)
+		p.Ended(0, Killed, now)
+		now, _ = p.Next(now)
+		take(t, p, now)
+	}
+	p.Ended(added, Asked, now)
+	p.Ready(0, now)
+	now = now.Add(StableAfter)
+	p.Ended(0, Killed, now)
+	requireNext(t, p, now, Period-StableAfter) // the last one is that old
+}
