@@ -215,6 +215,7 @@ func TestComplaints(t *testing.T) {
 		{"-sched fair", 2, `-sched "fair": there are [none rr]`},
 		{"-exec node/worker.js -addr 127.0.0.1:0", 2, "-addr is for this program's own workers"},
 		{"-exec node/worker.mjs", 2, "-exec node/worker.mjs: there is no such file"},
+		{"-accept 1ms", 2, "-accept 1ms: it takes at least 100ms"},
 		{"what", 2, `unexpected arguments ["what"]`},
 		{"-what", 2, "not defined"},
 		{"-exec ./nobody", 1, "fork/exec ./nobody: no such file or directory"},

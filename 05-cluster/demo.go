@@ -80,7 +80,9 @@ func demo(ctx context.Context, o options) error {
 // watch prints what happens, and remembers what the summary needs.
 func (s *story) watch() {
 	for event := range s.primary.Events() {
-		say.Print(event)
+		if _, end := event.(cluster.Disconnect); !end {
+			say.Print(event)
+		}
 		switch e := event.(type) {
 		case cluster.Listening:
 			s.listening <- e

@@ -19,14 +19,15 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"time"
 
 	"playing-with-processes/05-cluster/cluster"
 	"playing-with-processes/internal/ipc"
 	"playing-with-processes/internal/program"
 )
 
-const usage = `Usage: 05-cluster [-addr address] [-n workers] [-sched policy] [-trace]
-       05-cluster -exec file [-n workers] [-sched policy] [-trace] [arguments]
+const usage = `Usage: 05-cluster [-addr address] [-n workers] [-sched policy] [-accept time] [-trace]
+       05-cluster -exec file [the same but -addr] [arguments]
        05-cluster -demo [the same]
 
 Serves HTTP from a cluster of workers, and replaces each one that ends, until
@@ -35,9 +36,11 @@ Ctrl-C or SIGTERM: then the workers finish what is open, and all ends.
   -addr   the address, 127.0.0.1:1337 if not given, with -demo any free port
   -n      how many workers, 1 to 512; without it one for each CPU that this
           process may use; with -demo 2 to 8, 2 if not given
-  -sched  rr: the primary gives each connection to who has been idle longest;
+  -sched  rr: the primary gives each connection to an idle worker, in turn;
           none: the workers race for them; without it what the variable
           NODE_CLUSTER_SCHED_POLICY says, else rr
+  -accept how long a worker may leave a connection that it was given, 5s if not
+          given; then it is taken for frozen, and killed
   -exec   what the workers run, with the arguments: a server for Node, unmodified,
           if the file is JavaScript, else an executable; it chooses its address
   -trace  show each line on the channels
@@ -50,6 +53,8 @@ const (
 	maxWorkers     = 512 // each is a process of a few megabytes
 	minDemoWorkers = 2   // one to trouble, and one to take over
 	maxDemoWorkers = 8
+	// minAccept is more than a worker needs that has much to do.
+	minAccept = 100 * time.Millisecond
 )
 
 // say prints a line that tells who speaks.
@@ -80,6 +85,7 @@ type options struct {
 	exec        string
 	args        []string // for exec
 	policy      cluster.Policy
+	accept      time.Duration
 	trace, demo bool
 }
 
@@ -89,6 +95,7 @@ func parse(args []string) (o options, err error) {
 	flags.StringVar(&o.addr, "addr", defaultAddr, "")
 	flags.StringVar(&o.exec, "exec", "", "")
 	flags.StringVar((*string)(&o.policy), "sched", "", "")
+	flags.DurationVar(&o.accept, "accept", 5*time.Second, "")
 	flags.BoolVar(&o.trace, "trace", false, "")
 	flags.BoolVar(&o.demo, "demo", false, "")
 	if err := program.Parse(flags, args); err != nil {
@@ -110,6 +117,8 @@ func parse(args []string) (o options, err error) {
 	switch {
 	case o.n < fewest || o.n > most:
 		return o, program.Misusef("-n %d: there can be %d to %d workers", o.n, fewest, most)
+	case o.accept < minAccept:
+		return o, program.Misusef("-accept %v: it takes at least %v", o.accept, minAccept)
 	case given["addr"] && o.addr == "": // net.Listen would take any
 		return o, program.Misuse("-addr is empty")
 	case given["exec"] && o.exec == "":
@@ -146,6 +155,6 @@ func isScript(file string) bool {
 }
 
 func exists(file string) bool {
-	_, err := os.Stat(file)
-	return err == nil
+	info, err := os.Stat(file)
+	return err == nil && !info.IsDir()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 
 	"playing-with-processes/05-cluster/cluster"
@@ -39,7 +40,9 @@ func primary(ctx context.Context, o options) error {
 func tell(events <-chan cluster.Event, o options, broken chan<- error) {
 	listening := false
 	for event := range events {
-		say.Print(event)
+		if _, end := event.(cluster.Disconnect); !end || o.trace { // of which Exit says more
+			say.Print(event)
+		}
 		switch e := event.(type) {
 		case cluster.Listening:
 			if !listening && o.exec == "" {
@@ -57,6 +60,9 @@ func tell(events <-chan cluster.Event, o options, broken chan<- error) {
 
 // invite tells a newcomer what to try.
 func invite(address string) {
+	if strings.HasPrefix(address, ":") { // any
+		address = "127.0.0.1" + address
+	}
 	say.Printf("open on http://%s; try in another terminal:", address)
 	for _, try := range []string{
 		"curl %s/                who answers?",
@@ -66,11 +72,11 @@ func invite(address string) {
 	} {
 		say.Printf("  "+try, address)
 	}
-	say.Print("  kill -9 a worker, or this primary; Ctrl-C ends all of it, twice at once")
+	say.Print("  kill -9 a worker, or this primary; Ctrl-C ends all of it, a second one does not wait")
 }
 
 func (o options) settings() cluster.Settings {
-	s := cluster.Settings{Command: o.command, Policy: o.policy}
+	s := cluster.Settings{Command: o.command, Policy: o.policy, AcceptTimeout: o.accept}
 	if o.trace {
 		s.Trace = func(worker int, e ipc.Event) { say.Printf("worker %d: %v", worker, e) }
 	}

@@ -2,10 +2,8 @@ package cluster
 
 import (
 	"cmp"
-	"net"
 	"os"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -26,7 +24,7 @@ const (
 // A worker has one connection at a time that it has not accepted. Only when there is one
 // for it the next is taken from the kernel's queue: there it is safe, whoever dies.
 type dispatcher struct {
-	*port
+	port     *port
 	queue    queue
 	sockname *sockname
 	changed  sync.Cond         // of the primary's mu: something that follows has changed
@@ -35,10 +33,10 @@ type dispatcher struct {
 	turns    map[*Worker]int64 // when each was last given one
 	returned []*os.File        // connections that came back
 	given    int               // connections that have not been accepted
-	alone    int               // ticks without a worker
 
-	waiting  bool // a goroutine waits for a connection
-	finished bool // nobody is let in any more
+	waiting   bool // a goroutine waits for a connection
+	finishing bool // nobody is let in any more,
+	closed    bool // nor served
 }
 
 func newDispatcher(p *Primary, pt *port) scheduler {
@@ -58,14 +56,13 @@ func (d *dispatcher) join(w *Worker, reply message) {
 	reply.Errno = null // and no socket
 	reply.Sockname = d.sockname
 	w.post(reply, nil)
-	d.alone = 0
 	d.rest(w)
 	d.dispatch()
 }
 
 // rest makes a worker idle, once.
 func (d *dispatcher) rest(w *Worker) {
-	if d.forget(w); d.members[w] {
+	if d.forget(w); d.port.members[w] {
 		d.idle = append(d.idle, w)
 	}
 }
@@ -93,11 +90,11 @@ func (d *dispatcher) dispatch() {
 	if d.waiting && len(d.idle) == 0 {
 		d.queue.interrupt()
 	}
-	if d.finished && d.given == 0 && (len(d.returned) == 0 || len(d.members) == 0) {
-		d.port.close()
-	}
 	if len(d.idle) > 0 {
 		d.changed.Signal() // there is somebody to wait for
+	}
+	if d.finishing && d.given == 0 && (len(d.returned) == 0 || len(d.port.members) == 0) {
+		d.port.release()
 	}
 }
 
@@ -107,7 +104,7 @@ func (d *dispatcher) next() (conn *os.File) {
 		conn, d.returned = d.returned[0], d.returned[1:]
 		return conn
 	}
-	if d.waiting || d.finished { // whoever comes next is waited for
+	if d.waiting || d.finishing { // whoever comes next is waited for
 		return nil
 	}
 	return d.queue.take()
@@ -127,12 +124,13 @@ func (d *dispatcher) wait() {
 	mu := d.changed.L
 	mu.Lock()
 	defer mu.Unlock()
-	for !d.finished {
+	for !d.finishing {
 		if len(d.idle) == 0 {
 			d.changed.Wait()
 			continue
 		}
 		d.waiting = true
+		d.queue.arm()
 		mu.Unlock()
 		conn, err := d.queue.wait()
 		if err != nil {
@@ -141,10 +139,20 @@ func (d *dispatcher) wait() {
 		mu.Lock()
 		d.waiting = false
 		if conn != nil {
-			d.returned = append(d.returned, conn)
+			d.offer(conn)
 		}
 		d.dispatch()
 	}
+}
+
+// offer is a connection that nobody has.
+func (d *dispatcher) offer(conn *os.File) {
+	if d.closed {
+		reset(conn)
+		d.port.turnedAway(1)
+		return
+	}
+	d.returned = append(d.returned, conn)
 }
 
 // accepted lets the worker have the next one, and the others, which may have room again,
@@ -159,7 +167,7 @@ func (d *dispatcher) accepted(w *Worker) {
 
 // refused offers the connection to another, and asks this worker again after a while.
 func (d *dispatcher) refused(w *Worker, conn *os.File) {
-	if d.members[w] {
+	if d.port.members[w] {
 		d.full = append(d.full, w)
 		time.AfterFunc(refusedFor, func() {
 			d.changed.L.Lock()
@@ -180,33 +188,17 @@ func (d *dispatcher) retry(w *Worker) {
 // back takes back a connection that was given and not accepted.
 func (d *dispatcher) back(conn *os.File) {
 	d.given--
-	d.returned = append(d.returned, conn)
+	d.offer(conn)
 	d.dispatch()
 }
 
-// age resets what waits when there has been no worker for too long: the clients shall
-// know.
-func (d *dispatcher) age(most int) {
-	if len(d.members) > 0 {
-		return
-	}
-	if d.alone++; d.alone < most {
-		return
-	}
-	d.alone = 0
-	if n := d.turnAway(); n > 0 {
-		d.primary.tell(TurnedAway{d.address(), n})
-	}
+// lost is a connection that was given, and nobody knows whether it was accepted.
+func (d *dispatcher) lost(conn *os.File) {
+	d.given--
+	reset(conn)
+	d.dispatch()
 }
 
-func (d *dispatcher) address() string {
-	if d.sockname == nil {
-		return d.unix
-	}
-	return net.JoinHostPort(d.sockname.Address, strconv.Itoa(d.sockname.Port))
-}
-
-// turnAway resets all that waits.
 func (d *dispatcher) turnAway() (n int) {
 	for conn := d.next(); conn != nil; conn = d.next() {
 		reset(conn)
@@ -215,21 +207,22 @@ func (d *dispatcher) turnAway() (n int) {
 	return n
 }
 
-// finish lets in nobody any more, and has those who are in the queue served: its end would
-// reset them.
+// finish takes all that is in the queue, whose end would reset it.
 func (d *dispatcher) finish() {
 	for conn := d.queue.take(); conn != nil; conn = d.queue.take() {
 		d.returned = append(d.returned, conn)
 	}
-	d.finished = true
-	d.queue.close()
-	d.changed.Signal()
+	d.end()
 	d.dispatch()
 }
 
 func (d *dispatcher) close() {
-	d.finished = true
-	d.turnAway()
+	d.closed = true
+	d.end()
+}
+
+func (d *dispatcher) end() {
+	d.finishing = true
 	d.queue.close()
 	d.changed.Signal()
 }

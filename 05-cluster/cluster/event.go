@@ -48,7 +48,7 @@ type (
 		FirstError string        // what the trouble began with
 	}
 	// TurnedAway: so many connections were reset, because there was no worker for
-	// them for Settings.QueueTimeout.
+	// them for Settings.QueueTimeout, or until the end.
 	TurnedAway struct {
 		Address     string
 		Connections int
@@ -65,22 +65,28 @@ func (e Listening) String() string {
 func (e Disconnect) String() string { return fmt.Sprintf("%v: the channel has ended", e.Worker) }
 func (e Failed) String() string     { return fmt.Sprintf("cannot start a worker: %v", e.Err) }
 func (e TurnedAway) String() string {
-	return fmt.Sprintf("no worker for %s: %d connections were reset", e.Address, e.Connections)
+	return fmt.Sprintf("nobody could serve them at %s: %d connections were reset", e.Address, e.Connections)
 }
 
 func (e Exit) String() string {
 	how := e.Reason.String()
-	if e.AfterDisconnect {
+	switch {
+	case e.AfterDisconnect && e.Exit.Signal != 0:
+		how = "was to leave, and was killed"
+	case e.AfterDisconnect:
 		how = "has left"
 	}
 	text := fmt.Sprintf("%v %s (%v)", e.Worker, how, e.Exit)
 	if e.Why != "" {
 		text += ": " + e.Why
 	}
-	if e.Returned > 0 {
-		text += fmt.Sprintf("; connections that it had not accepted, and others get: %d", e.Returned)
+	switch e.Returned {
+	case 0:
+		return text
+	case 1:
+		return text + "; a connection that it had not accepted goes to another"
 	}
-	return text
+	return fmt.Sprintf("%s; %d connections that it had not accepted go to others", text, e.Returned)
 }
 
 func (e Restarts) String() string {
@@ -98,7 +104,11 @@ func (e Restarts) String() string {
 // then is dropped. It ends with Shutdown.
 func (p *Primary) Events() <-chan Event { return p.events }
 
+// tell is for who has p.mu.
 func (p *Primary) tell(e Event) {
+	if p.over {
+		return
+	}
 	select {
 	case p.events <- e:
 	default:

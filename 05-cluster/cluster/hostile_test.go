@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"playing-with-processes/internal/ipc"
+	"playing-with-processes/internal/visitors"
 )
 
 // hostilities are what a worker may do with its channel.
@@ -147,9 +149,18 @@ func TestHostile(t *testing.T) {
 			bad, err := r.Fork()
 			require.NoError(t, err)
 			words = goHTTP
+			lost := 0
 			for range 30 {
-				require.Equal(t, "worker", strings.Fields(get(t, "tcp", address))[0])
+				if answer, err := visitors.Visit(t.Context(), address, "/"); err != nil {
+					lost++
+				} else {
+					require.Contains(t, answer, "worker")
+				}
 			}
+			if !strings.HasSuffix(name, "line") { // of those nobody knows what they had accepted
+				require.Zero(t, lost)
+			}
+			require.LessOrEqual(t, lost, 1)
 			bad.Signal(syscall.SIGKILL)
 			r.exitOf(bad)
 			for range 5 {
@@ -167,8 +178,8 @@ func TestHostileEnds(t *testing.T) {
 		"never accepts":    "it has not accepted a connection for 200ms",
 		"does not read":    "it does not read its channel",
 		"leaves and stays": "",
-		"a long line":      "receive: line too long: over 1048576 bytes",
-		"an endless line":  "receive: line too long: over 1048576 bytes",
+		"a long line":      "its channel had to be closed: receive: line too long: over 1048576 bytes",
+		"an endless line":  "its channel had to be closed: receive: line too long: over 1048576 bytes",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -190,23 +201,21 @@ func TestHostileEnds(t *testing.T) {
 	}
 }
 
-// Its messages cost whoever sends them, and nobody else: a flood does not fill the
-// primary's memory, nor keep it from serving.
+// Its messages cost whoever sends them, and nobody else.
 func TestHostileFlood(t *testing.T) {
 	t.Parallel()
-	received := make(chan struct{}, 100_000)
+	const many = 20_000
+	var got atomic.Int64
+	enough := make(chan struct{})
 	r := raise(t, Settings{Trace: func(_ int, e ipc.Event) {
-		if e.What == "receive" {
-			received <- struct{}{}
+		if e.What == "receive" && got.Add(1) == many {
+			close(enough)
 		}
 	}}, "go", "flood")
-	workers, _ := r.fork(1)
 	begun := time.Now()
-	r.awaitLine("1000 sent") // the socket takes some at once
-	for range 500 {
-		<-received
-	}
-	require.GreaterOrEqual(t, time.Since(begun), 400*time.Millisecond)
+	workers, _ := r.fork(1)
+	<-enough
+	require.GreaterOrEqual(t, time.Since(begun), many/freeMessages*time.Millisecond)
 	workers[0].Signal(syscall.SIGKILL)
 }
 
@@ -216,13 +225,8 @@ func init() {
 		if err != nil {
 			return err
 		}
-		for i := 1; ; i++ {
-			if w.write(`"flood"`) != nil {
-				return nil
-			}
-			if i == 1000 {
-				fmt.Println("1000 sent")
-			}
+		for w.write(`"flood"`) == nil {
 		}
+		return nil
 	}
 }

@@ -92,11 +92,12 @@ func (l *link) number(m message) message {
 func (l *link) ask(m message, s server) error {
 	m, answered := l.number(m), make(chan error, 1)
 	l.mu.Lock()
-	l.asked[m.Seq] = question{s, answered}
-	l.mu.Unlock()
 	if l.leaving() { // nobody would answer
+		l.mu.Unlock()
 		return net.ErrClosed
 	}
+	l.asked[m.Seq] = question{s, answered}
+	l.mu.Unlock()
 	if err := l.primary.Send(context.Background(), m); err != nil {
 		return err
 	}
@@ -117,16 +118,13 @@ func (l *link) listen() {
 		case m.Act == actConnection:
 			l.connection(m, raw)
 		case m.Act == actDisconnect:
-			if m.Within > 0 {
-				l.drain = time.Duration(m.Within) * time.Millisecond
-			}
-			l.leave()
+			l.leaveWithin(m.Within)
 		}
 		raw.Close()
 	}
 	// No primary, no port: Node's worker exits at once.
 	time.AfterFunc(orphanFor, func() { os.Exit(0) })
-	l.leave()
+	l.leaveWithin(0)
 }
 
 // answered opens the server that was asked for, here and now: its first connection may be
@@ -148,6 +146,7 @@ func (l *link) answered(m message, raw ipc.Message) {
 		q.answered <- err
 	default:
 		q.answered <- nil
+		go l.leaveWithin(m.Within) // it was Leave that asked
 	}
 }
 
@@ -171,14 +170,16 @@ func (l *link) connection(m message, raw ipc.Message) {
 	s.offer(given)
 }
 
-// leave closes all servers, and tells who waits for Leaving before.
-func (l *link) leave() {
+// leaveWithin closes all servers, and tells who waits for Leaving before. The primary's
+// patience, in milliseconds, is 0 if it is not known.
+func (l *link) leaveWithin(patience int64) {
 	l.mu.Lock()
-	select {
-	case <-l.left:
+	if l.leaving() {
 		l.mu.Unlock()
 		return
-	default:
+	}
+	if patience > 0 {
+		l.drain = time.Duration(patience) * time.Millisecond
 	}
 	close(l.left)
 	servers := l.servers
@@ -211,7 +212,7 @@ func Leave() error {
 		return err
 	}
 	err = l.ask(message{Act: actLeave}, nil)
-	l.leave()
+	<-l.left
 	if errors.Is(err, net.ErrClosed) { // the primary wanted it, too
 		return nil
 	}

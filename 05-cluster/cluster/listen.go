@@ -3,6 +3,7 @@ package cluster
 import (
 	"net"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -153,9 +154,13 @@ func resolveUnix(address string) (query, net.Addr, error) {
 	if address == "" { // Node's primary would die of it
 		return query{}, nil, syscall.EINVAL
 	}
-	path, port := address, -1
+	port := -1
+	path, err := filepath.Abs(address) // the primary may be somewhere else
 	if abstract, ok := strings.CutPrefix(address, "@"); ok {
 		path = "\x00" + abstract
+	}
+	if err != nil {
+		return query{}, nil, err
 	}
 	return query{Address: &path, Port: &port, AddressType: []byte("-1")}, &net.UnixAddr{Name: address, Net: "unix"}, nil
 }

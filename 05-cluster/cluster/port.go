@@ -2,9 +2,12 @@ package cluster
 
 import (
 	"encoding/json"
+	"io/fs"
 	"maps"
+	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -40,24 +43,27 @@ type scheduler interface {
 	join(w *Worker, reply message)
 	// leave takes it out again. What it has not accepted comes back when it has ended.
 	leave(w *Worker)
-	// age counts the ticks without any worker, up to most.
-	age(most int)
-	// finish ends it in good order, and then calls the port's close.
+	// finish lets in nobody any more, has those who wait served, and releases the port.
 	finish()
-	// close ends it at once, and closes the socket.
+	// turnAway resets the connections that wait, and tells how many.
+	turnAway() int
+	// close closes the socket, and turns away who comes back.
 	close()
 }
 
 // port is what workers listen on, by asking for the same key. It is the primary's: that
 // workers end does not close it.
 type port struct {
-	key string
-	scheduler
-	fd      int             // the socket
-	unix    string          // its path, if it has one
-	data    json.RawMessage // what its workers share
-	members map[*Worker]bool
-	primary *Primary
+	primary   *Primary
+	scheduler scheduler
+	key       string
+	fd        int             // the socket
+	address   string          // where it is, for people
+	path      string          // of a Unix socket,
+	file      fs.FileInfo     // and what is there
+	data      json.RawMessage // what its workers share
+	members   map[*Worker]bool
+	alone     int // ticks without a worker
 }
 
 // port is the one that the worker asks for, opened if it is the first to do so.
@@ -73,21 +79,30 @@ func (p *Primary) port(w *Worker, q query, data json.RawMessage) (*port, syscall
 		if err != 0 {
 			return nil, err
 		}
-		pt = &port{key: q.key(), fd: fd, members: map[*Worker]bool{}, primary: p}
-		policy := p.settings.Policy
-		switch kind := q.kind(); {
-		case kind == "-1":
-			pt.unix = *q.Address
-		case strings.HasPrefix(kind, "udp"):
-			policy = None
-		}
-		pt.scheduler = policies[policy](p, pt)
-		p.ports[pt.key] = pt
+		pt = p.newPort(q, fd)
 	}
 	if pt.data == nil && string(data) != "null" {
 		pt.data = data // the first one's ticket keys open everybody's sessions
 	}
 	return pt, 0
+}
+
+func (p *Primary) newPort(q query, fd int) *port {
+	pt := &port{primary: p, key: q.key(), fd: fd, address: q.String(), members: map[*Worker]bool{}}
+	if name := socknameOf(fd); name != nil {
+		pt.address = net.JoinHostPort(name.Address, strconv.Itoa(name.Port))
+	}
+	policy := p.settings.Policy
+	switch kind := q.kind(); {
+	case kind == "-1":
+		pt.path = *q.Address
+		pt.file, _ = os.Lstat(pt.path) // there is none for an abstract one
+	case strings.HasPrefix(kind, "udp"):
+		policy = None
+	}
+	pt.scheduler = policies[policy](p, pt)
+	p.ports[pt.key] = pt
+	return pt
 }
 
 func (pt *port) join(w *Worker, reply message) {
@@ -100,13 +115,42 @@ func (pt *port) leave(w *Worker) {
 	pt.scheduler.leave(w)
 }
 
-func (pt *port) close() {
-	if pt.primary.ports[pt.key] == pt {
-		delete(pt.primary.ports, pt.key)
-		if pt.unix != "" {
-			os.Remove(pt.unix)
-		}
-		pt.scheduler.close()
-		pt.primary.conclude()
+// age turns away who waits when there has been no worker for too long: the clients shall
+// know. If there are workers, and none wants the port any more, it is released.
+func (pt *port) age(most int) {
+	if len(pt.members) > 0 {
+		pt.alone = 0
+		return
 	}
+	if pt.alone++; pt.alone < most {
+		return
+	}
+	pt.alone = 0
+	if pt.primary.served() {
+		pt.release()
+		return
+	}
+	pt.turnAway()
+}
+
+func (pt *port) turnAway() { pt.turnedAway(pt.scheduler.turnAway()) }
+
+func (pt *port) turnedAway(n int) {
+	if n > 0 {
+		pt.primary.tell(TurnedAway{pt.address, n})
+	}
+}
+
+// release closes the port.
+func (pt *port) release() {
+	if pt.primary.ports[pt.key] != pt {
+		return
+	}
+	delete(pt.primary.ports, pt.key)
+	if now, err := os.Lstat(pt.path); err == nil && os.SameFile(now, pt.file) {
+		os.Remove(pt.path)
+	}
+	pt.turnAway()
+	pt.scheduler.close()
+	pt.primary.conclude()
 }

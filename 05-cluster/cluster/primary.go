@@ -18,11 +18,15 @@ import (
 	"playing-with-processes/internal/supervise"
 )
 
+// schedPolicy is the variable that Node's cluster takes its policy from.
+const schedPolicy = "NODE_CLUSTER_SCHED_POLICY"
+
 // Settings of a primary. The zero value is ready to use.
 type Settings struct {
 	// Command returns what the next worker runs, not started, on streams of its
 	// choice. It may be any program that listens through a cluster: with Node, an
-	// unmodified server. nil is this program again, with the same arguments.
+	// unmodified server. nil is this program again, with the same arguments. It must
+	// not use the Primary, which waits for it.
 	Command func() *exec.Cmd
 	// Policy is how connections get to the workers; "" is what the variable
 	// NODE_CLUSTER_SCHED_POLICY says, or else RoundRobin.
@@ -40,7 +44,7 @@ type Settings struct {
 	// restart.Default.
 	Restart *restart.Policy
 	// Trace, if set, is told every line on the channel to a worker. It must not use
-	// the Primary.
+	// the Primary, which may wait for it.
 	Trace func(worker int, e ipc.Event)
 }
 
@@ -48,14 +52,15 @@ func (s Settings) withDefaults() (Settings, error) {
 	if s.Command == nil {
 		s.Command = func() *exec.Cmd { return ipc.Self(os.Args[1:]...) }
 	}
+	from := "policy "
 	if s.Policy == "" {
-		s.Policy = Policy(os.Getenv("NODE_CLUSTER_SCHED_POLICY"))
+		s.Policy, from = Policy(os.Getenv(schedPolicy)), schedPolicy+"="
 	}
 	if s.Policy == "" {
 		s.Policy = RoundRobin
 	}
 	if policies[s.Policy] == nil {
-		return s, fmt.Errorf("no such policy: %q", s.Policy)
+		return s, fmt.Errorf("%s%s: there are %v", from, s.Policy, Policies())
 	}
 	for timeout, value := range map[*time.Duration]time.Duration{
 		&s.AcceptTimeout: 5 * time.Second,
@@ -85,7 +90,6 @@ var (
 type Primary struct {
 	settings Settings
 	events   chan Event
-	ended    sync.Once      // of events
 	running  sync.WaitGroup // goroutines
 
 	mu        sync.Mutex // guards what follows, and all of workers, ports and schedulers
@@ -96,8 +100,9 @@ type Primary struct {
 	pool      *restart.Pool // says whom to start, and when
 	due       *time.Timer   // for that
 	trouble   trouble
-	closing   bool
-	concluded bool
+	closing   bool          // told to end,
+	concluded bool          // the workers are, too,
+	over      bool          // and have
 	end       chan struct{} // of watch, with concluded
 
 	onAccept func(*os.File) // a worker has accepted it; for tests
@@ -241,24 +246,44 @@ func (p *Primary) watch() {
 	}
 }
 
-// Shutdown closes the ports, lets the workers take what is in their queues, asks them to
-// leave, and waits until they have. Who has not finished after DrainTimeout, or when ctx
-// ends, is killed; then the error is that of ctx.
+// Shutdown closes the ports, lets the workers take what is in their queues, for a fifth
+// of DrainTimeout at the most, asks them to leave, and waits until they have. Who has not
+// finished after DrainTimeout, or when ctx ends, is killed; then the error is that of ctx.
 func (p *Primary) Shutdown(ctx context.Context) error {
 	p.mu.Lock()
 	if !p.closing {
 		p.closing = true
-		for _, pt := range p.ports {
-			pt.finish()
-		}
-		p.conclude()
+		p.finish()
+		time.AfterFunc(p.settings.DrainTimeout/5, p.releaseAll)
 	}
 	p.mu.Unlock()
-	defer context.AfterFunc(ctx, p.killAll)()
+	stop := context.AfterFunc(ctx, p.killAll)
+	defer stop()
 	p.running.Wait()
 	p.due.Stop()
-	p.ended.Do(func() { close(p.events) })
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.over {
+		p.over = true
+		close(p.events)
+	}
 	return ctx.Err()
+}
+
+func (p *Primary) finish() {
+	for _, pt := range p.ports {
+		pt.scheduler.finish()
+	}
+	p.conclude()
+}
+
+// releaseAll turns away who is still waiting.
+func (p *Primary) releaseAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, pt := range p.ports {
+		pt.release()
+	}
 }
 
 // conclude asks the workers to leave, once there is nobody left whom they were to serve.
@@ -281,3 +306,16 @@ func (p *Primary) killAll() {
 		w.process.Signal(syscall.SIGKILL)
 	}
 }
+
+// served reports whether any worker has a port. The caller has p.mu.
+func (p *Primary) served() bool {
+	for _, w := range p.workers {
+		if len(w.ports) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// within is DrainTimeout as a worker is told.
+func (p *Primary) within() int64 { return p.settings.DrainTimeout.Milliseconds() }

@@ -29,10 +29,9 @@ func (q queue) take() (conn *os.File) {
 	return conn
 }
 
-// wait waits for the next connection. It is nil without an error after interrupt, or
-// close.
+// wait waits for the next connection. It is nil without an error after interrupt, until
+// arm, or after close.
 func (q queue) wait() (conn *os.File, err error) {
-	q.file.SetReadDeadline(time.Time{})
 	ended := q.raw.Read(func(fd uintptr) bool {
 		conn, err = accept(int(fd))
 		return err != unix.EAGAIN
@@ -43,10 +42,9 @@ func (q queue) wait() (conn *os.File, err error) {
 	return conn, err
 }
 
-// interrupt ends a wait.
 func (q queue) interrupt() { q.file.SetReadDeadline(time.Unix(1, 0)) }
-
-func (q queue) close() { q.file.Close() }
+func (q queue) arm()       { q.file.SetReadDeadline(time.Time{}) }
+func (q queue) close()     { q.file.Close() }
 
 func accept(fd int) (*os.File, error) {
 	syscall.ForkLock.RLock() // no child shall have it

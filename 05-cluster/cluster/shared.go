@@ -8,9 +8,9 @@ import (
 // shared gives each worker the socket itself. The kernel gives each connection to one of
 // those who wait for it, and what no worker has accepted waits in its queue, which the
 // primary keeps. What a worker has accepted is its own: if it dies before it reads, nobody
-// else can.
+// else can; and that it is frozen nobody sees.
 type shared struct {
-	*port
+	port   *port
 	socket *os.File
 }
 
@@ -24,6 +24,6 @@ func (s shared) join(w *Worker, reply message) {
 }
 
 func (shared) leave(*Worker) {}
-func (shared) age(int)       {}
-func (s shared) finish()     { s.port.close() }
+func (s shared) finish()     { s.port.release() } // the workers may still have it
+func (shared) turnAway() int { return 0 }
 func (s shared) close()      { s.socket.Close() }

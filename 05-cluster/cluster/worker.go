@@ -24,8 +24,9 @@ const (
 	// maxData is the most that the servers of a port may share: TLS ticket keys are 96
 	// bytes.
 	maxData = 4 << 10
-	// perMessage is what each message that we have not waited for costs its sender.
-	perMessage = time.Millisecond
+	// freeMessages that we have not waited for cost their sender a millisecond: who
+	// floods us waits, and who has much to say hardly notices.
+	freeMessages = 64
 )
 
 const none = -1
@@ -43,6 +44,7 @@ type Worker struct {
 	leaving       bool // on its way out, and no failure,
 	asked         bool // because we said so: nobody takes its place
 	ended         bool
+	unheard       bool   // we have not heard all that it has said
 	why           string // we have killed it
 	ports         map[string]*port
 	flights       map[int64]*flight // by the seq of their message
@@ -89,7 +91,7 @@ func (w *Worker) leave() {
 		return
 	}
 	w.asked = true
-	w.post(message{Act: actDisconnect, Within: w.primary.settings.DrainTimeout.Milliseconds()}, nil)
+	w.post(message{Act: actDisconnect, Within: w.primary.within()}, nil)
 	w.leaves()
 }
 
@@ -106,9 +108,14 @@ func (w *Worker) leaves() {
 // listen is a goroutine that handles what the worker says, and then its end.
 func (w *Worker) listen() {
 	var last error
+	unawaited := 0
 	for message, err := range w.process.Messages() {
 		if err != nil || !w.heard(message) {
-			w.process.EndsWithin(perMessage)
+			unawaited++
+		}
+		if unawaited == freeMessages {
+			unawaited = 0
+			w.process.EndsWithin(time.Millisecond)
 		}
 		last = err
 	}
@@ -177,7 +184,7 @@ func (w *Worker) listens(q query) {
 		w.ready = true
 		w.primary.pool.Ready(w.place, time.Now())
 		w.primary.replace() // may have to ask earlier now
-		time.AfterFunc(restart.StableAfter, w.held)
+		time.AfterFunc(w.primary.settings.Restart.StableAfter, w.held)
 	}
 	w.primary.tell(Listening{w, q.String()})
 }
@@ -200,7 +207,7 @@ func (w *Worker) closes(key string) {
 	delete(w.ports, key)
 	pt.leave(w)
 	if len(pt.members) == 0 && !w.leaving {
-		pt.close()
+		pt.release()
 	}
 }
 
@@ -214,7 +221,7 @@ func (w *Worker) leavePorts() {
 // announced is a worker that leaves by itself. Nothing has failed: somebody takes its
 // place, as if it had sent the retire notice of chapter 04.
 func (w *Worker) announced(seq int64) {
-	w.post(message{Ack: &seq}, nil)
+	w.post(message{Ack: &seq, Within: w.primary.within()}, nil)
 	if !w.leaving {
 		w.leaves()
 		w.primary.pool.Retire(w.place, time.Now())
@@ -225,7 +232,7 @@ func (w *Worker) announced(seq int64) {
 
 // give hands the worker a connection, and returns the number of that.
 func (w *Worker) give(conn *os.File, from *dispatcher) (seq int64) {
-	seq = w.post(message{Act: actConnection, Key: from.key}, conn)
+	seq = w.post(message{Act: actConnection, Key: from.port.key}, conn)
 	w.flights[seq] = &flight{conn: conn, from: from}
 	return seq
 }
@@ -288,7 +295,7 @@ func (w *Worker) deliver() {
 			continue
 		}
 		err := w.process.SendHandle(context.Background(), parcel.message, parcel.handle)
-		if errors.Is(err, ipc.ErrHandleLost) { // it has no descriptor left for it
+		if err != nil && !errors.Is(err, ipc.ErrClosed) { // it has not got it: one of us is short of descriptors
 			w.primary.mu.Lock()
 			w.judged(parcel.message.Seq, false)
 			w.primary.mu.Unlock()
@@ -296,13 +303,14 @@ func (w *Worker) deliver() {
 	}
 }
 
-// disconnected is the end of the channel: all that the worker had said has been heard. The
-// last error may be why it was ended from here; a line that was cut off is none.
+// disconnected is the end of the channel. All that the worker had said has been heard, or
+// else the last error is why the channel was ended from here, and no message that got lost.
 func (w *Worker) disconnected(last error) {
 	w.primary.mu.Lock()
 	defer w.primary.mu.Unlock()
-	if last != nil && !errors.Is(last, io.ErrUnexpectedEOF) {
-		w.kill(last.Error())
+	if last != nil && !errors.Is(last, io.ErrUnexpectedEOF) && !errors.Is(last, ipc.ErrHandleLost) {
+		w.unheard = true
+		w.kill("its channel had to be closed: " + last.Error())
 	}
 	w.leavePorts()
 	w.primary.tell(Disconnect{w})
@@ -319,7 +327,11 @@ func (w *Worker) exited() {
 	close(w.outbox)
 	event := w.epitaph()
 	for _, f := range w.flights {
-		f.from.back(f.conn)
+		if w.unheard { // it may have accepted it
+			f.from.lost(f.conn)
+		} else {
+			f.from.back(f.conn)
+		}
 	}
 	p.tell(event)
 	switch {
@@ -339,7 +351,9 @@ func (w *Worker) epitaph() Exit {
 		AfterDisconnect: w.leaving,
 		Reason:          restart.ReasonFor(w.ready, w.process.Exit()),
 		Why:             w.why,
-		Returned:        len(w.flights),
+	}
+	if !w.unheard {
+		e.Returned = len(w.flights)
 	}
 	if said, ok := w.process.Voice.Gist(); ok && e.Why == "" && e.Exit.Code > 0 {
 		e.Why = said

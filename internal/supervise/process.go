@@ -6,12 +6,16 @@
 package supervise
 
 import (
+	"os"
 	"os/exec"
 	"syscall"
 	"time"
 
 	"playing-with-processes/internal/ipc"
 )
+
+// lastWords is how long the news of a worker's end waits for what it had said.
+const lastWords = 100 * time.Millisecond
 
 // Process is a forked worker, in a process group of its own. Its methods may be
 // called from any goroutine.
@@ -38,7 +42,7 @@ type Process struct {
 func Start(cfg ipc.Config, cmd *exec.Cmd, held bool) (*Process, error) {
 	p := &Process{
 		Started: time.Now(),
-		Voice:   &Voice{held: held},
+		Voice:   &Voice{out: os.Stderr, held: held},
 		gone:    make(chan struct{}),
 	}
 	cmd.Stdin, cmd.Stderr = nil, p.Voice
@@ -58,6 +62,10 @@ func Start(cfg ipc.Config, cmd *exec.Cmd, held bool) (*Process, error) {
 func (p *Process) wait() {
 	p.exit, _ = p.Wait()
 	p.Signal(syscall.SIGKILL)
+	select {
+	case <-p.Voice.said(): // its last words come before the news of its end
+	case <-time.After(lastWords):
+	}
 	close(p.gone)
 }
 
