@@ -465,7 +465,12 @@ func TestUnderNodeBusy(t *testing.T) {
 		h := visit(t, policy, "site", "tcp", "127.0.0.1:0")
 		_, control := h.invite(1)
 		path := filepath.Join(t.TempDir(), "s")
-		for network, address := range map[string]string{"tcp": "127.0.0.1:0", "tcp4": ":0", "tcp6": "[::1]:0", "unix": path} {
+		for network, address := range map[string]string{ // not of the ports that the kernel gives to clients
+			"tcp":  fmt.Sprintf("127.0.0.1:%d", freePort(t)),
+			"tcp4": fmt.Sprintf(":%d", freePort(t)),
+			"tcp6": fmt.Sprintf("[::1]:%d", freePort(t)),
+			"unix": path,
+		} {
 			holder, err := net.Listen(network, address)
 			require.NoError(t, err)
 			address = holder.Addr().String()
