@@ -4,14 +4,19 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"playing-with-processes/internal/restart"
 
 	"github.com/stretchr/testify/require"
 )
@@ -199,4 +204,148 @@ func TestAwkwardAllAtOnce(t *testing.T) {
 	await(r, func(Online) bool { return true })
 	require.NoError(t, r.Shutdown(t.Context()))
 	require.Empty(t, r.Workers())
+}
+
+// A worker that has no descriptor left for a connection has not got it: another one has.
+func TestAwkwardNoDescriptors(t *testing.T) {
+	t.Parallel()
+	words := []string{"go", "no descriptors"}
+	var r *rig
+	r = raise(t, Settings{AcceptTimeout: patience, Command: func() *exec.Cmd { return r.command(words...) }})
+	r.fork(1)
+	words = goHTTP
+	good, address := r.fork(1)
+	for range 4 {
+		require.Equal(t, name(good[0]), get(t, "tcp", address))
+	}
+}
+
+func init() {
+	roles["no descriptors"] = func(...string) error {
+		if _, err := Listen("tcp", "127.0.0.1:0"); err != nil {
+			return err
+		}
+		next, err := syscall.Dup(0)
+		if err != nil {
+			return err
+		}
+		syscall.Close(next)
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: uint64(next), Max: uint64(next)}); err != nil {
+			return err
+		}
+		select {}
+	}
+}
+
+// A worker may take as long to leave as its primary is patient, whoever wanted it.
+func TestAwkwardPatience(t *testing.T) {
+	t.Parallel()
+	r := raise(t, Settings{DrainTimeout: patience}, "go", "slow")
+	workers, address := r.fork(2)
+	var conns []net.Conn
+	for range workers {
+		conn := dial(t, "tcp", address)
+		require.NoError(t, askFor(conn))
+		r.awaitLine("serving")
+		conns = append(conns, conn)
+	}
+	workers[0].Leave()                       // this one is asked,
+	workers[1].process.Kill(syscall.SIGUSR1) // and this one asks
+	for _, conn := range conns {
+		require.Equal(t, "slow", body(t, conn))
+	}
+	for _, w := range workers {
+		require.Zero(t, r.exitOf(w).Exit)
+	}
+}
+
+func init() {
+	roles["slow"] = func(...string) error {
+		asked := make(chan os.Signal, 1)
+		signal.Notify(asked, syscall.SIGUSR1)
+		go func() {
+			<-asked
+			Leave()
+		}()
+		l, err := Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		return Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Println("serving")
+			time.Sleep(defaultDrain + time.Second)
+			io.WriteString(w, "slow")
+		}))
+	}
+}
+
+// A program that does not start, or fails, is tried less and less, and its first error is
+// told; then all is well again.
+func TestAwkwardCircuit(t *testing.T) {
+	t.Parallel()
+	policy := restart.Default(0)
+	policy.Period, policy.StableAfter, policy.FirstPause = 2*time.Second, 200*time.Millisecond, time.Millisecond
+	policy.MaxPause = 10 * time.Millisecond
+	words := goHTTP
+	var r *rig
+	r = raise(t, Settings{Restart: &policy, Command: func() *exec.Cmd { return r.command(words...) }})
+	workers, _ := r.fork(1)
+	r.Primary.mu.Lock() // Command is called with it
+	words = []string{"./nobody"}
+	r.Primary.mu.Unlock()
+	workers[0].Signal(syscall.SIGKILL)
+	require.Contains(t, await(r, func(Failed) bool { return true }).Err.Error(), "nobody")
+	open := await(r, func(e Restarts) bool { return e.Circuit == restart.Open })
+	require.Regexp(t, `nobody|killed`, open.FirstError)
+	require.Positive(t, open.Next)
+	r.Primary.mu.Lock()
+	words = goHTTP
+	r.Primary.mu.Unlock()
+	await(r, func(e Restarts) bool { return e.Circuit == restart.HalfOpen })
+	await(r, func(e Restarts) bool { return e.Circuit == restart.Closed })
+	require.Len(t, r.Workers(), 1)
+}
+
+// Who leaves by itself has a successor, which is not meant when it is asked to leave, too.
+func TestAwkwardSuccessor(t *testing.T) {
+	t.Parallel()
+	policy := patient()
+	words := []string{"go", "hostile", "leaves and stays"}
+	var r *rig
+	r = raise(t, Settings{Restart: &policy, DrainTimeout: patience, Command: func() *exec.Cmd { return r.command(words...) }})
+	w, err := r.Fork()
+	require.NoError(t, err)
+	r.Primary.mu.Lock()
+	words = goHTTP
+	r.Primary.mu.Unlock()
+	second := await(r, func(e Listening) bool { return e.Worker != w }).Worker
+	w.Leave()
+	w.Signal(syscall.SIGKILL)
+	require.True(t, r.exitOf(w).AfterDisconnect)
+	second.Signal(syscall.SIGKILL)
+	await(r, func(e Listening) bool { return e.Worker != w && e.Worker != second })
+}
+
+// What cannot be is an error.
+func TestAwkwardErrors(t *testing.T) {
+	t.Parallel()
+	r := raise(t, Settings{}, "go", "primary")
+	_, err := r.Fork()
+	require.NoError(t, err)
+	r.awaitLine(ErrNotPrimary.Error())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, r.Shutdown(ctx), context.Canceled)
+	_, err = r.Fork()
+	require.ErrorIs(t, err, ErrShutdown)
+	_, err = SetupPrimary(Settings{Policy: "fair"})
+	require.EqualError(t, err, "policy fair: there are [none rr]")
+}
+
+func init() {
+	roles["primary"] = func(...string) error {
+		_, err := SetupPrimary(Settings{})
+		fmt.Println(err)
+		select {}
+	}
 }

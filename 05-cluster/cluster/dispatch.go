@@ -93,7 +93,7 @@ func (d *dispatcher) dispatch() {
 	if len(d.idle) > 0 {
 		d.changed.Signal() // there is somebody to wait for
 	}
-	if d.finishing && d.given == 0 && (len(d.returned) == 0 || len(d.port.members) == 0) {
+	if d.finishing && !d.waiting && d.given == 0 && (len(d.returned) == 0 || len(d.port.members) == 0) {
 		d.port.release()
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"playing-with-processes/internal/programtest"
 )
@@ -43,16 +42,6 @@ func (r *rig) waitsForAccept(w *Worker, conn net.Conn) (its bool) {
 		return its || readable(conn)
 	}, patience, time.Millisecond)
 	return its
-}
-
-// readable reports whether there is something to read, and leaves it there.
-func readable(conn net.Conn) (is bool) {
-	raw, _ := conn.(*net.TCPConn).SyscallConn()
-	raw.Control(func(fd uintptr) {
-		n, _, _ := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		is = n > 0
-	})
-	return is
 }
 
 // Under Node's primary its client waits for ever.

@@ -156,11 +156,13 @@ func TestRungNotBeforeTheEnd(t *testing.T) {
 	for range 10 {
 		require.Equal(t, name(next), get(t, "tcp", address))
 	}
-	r.Primary.mu.Lock()
-	require.Len(t, workers[0].flights, 1)
-	r.Primary.mu.Unlock()
+	require.Contains(t, r.Workers(), workers[0], "its end is not told before it has come")
+	require.False(t, readable(conn), "nobody else has the connection")
 	workers[0].Signal(syscall.SIGKILL)
-	require.Equal(t, 1, r.exitOf(workers[0]).Returned)
+	exit := r.exitOf(workers[0])
+	require.Equal(t, 1, exit.Returned)
+	require.Equal(t, syscall.SIGKILL, exit.Exit.Signal)
+	require.NotContains(t, r.Workers(), workers[0])
 	require.Contains(t, body(t, conn), "worker")
 }
 

@@ -271,3 +271,13 @@ func peer(conn *os.File) (address string) {
 	})
 	return address
 }
+
+// readable reports whether there is something to read, and leaves it there.
+func readable(conn net.Conn) (is bool) {
+	raw, _ := conn.(*net.TCPConn).SyscallConn()
+	raw.Control(func(fd uintptr) {
+		n, _, _ := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		is = n > 0
+	})
+	return is
+}

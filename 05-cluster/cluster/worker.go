@@ -197,8 +197,9 @@ func (w *Worker) held() {
 }
 
 // closes is the end of one of its servers. The last one to close its own releases the
-// port, as in Node; but not one that is leaving. (A Node worker that leaves by itself says
-// so only after it has closed: if it is alone, the port is closed for a moment.)
+// port, as in Node; but not one that is leaving, which has no ports any more. (A Node worker
+// that leaves by itself says so only after it has closed: if it is alone, the port is closed
+// for a moment.)
 func (w *Worker) closes(key string) {
 	pt := w.ports[key]
 	if pt == nil {
@@ -206,7 +207,7 @@ func (w *Worker) closes(key string) {
 	}
 	delete(w.ports, key)
 	pt.leave(w)
-	if len(pt.members) == 0 && !w.leaving {
+	if len(pt.members) == 0 {
 		pt.release()
 	}
 }

@@ -14,42 +14,41 @@ import (
 type answer struct {
 	http.ResponseWriter
 	leaving *atomic.Bool
-	begun   bool
 }
 
-func (a *answer) begin() {
-	if !a.begun && a.leaving.Load() {
+// begin comes before anything is written. Once the header is, it changes nothing.
+func (a answer) begin() {
+	if a.leaving.Load() {
 		a.Header().Set("Connection", "close")
 	}
-	a.begun = true
 }
 
-func (a *answer) WriteHeader(status int) {
+func (a answer) WriteHeader(status int) {
 	a.begin()
 	a.ResponseWriter.WriteHeader(status)
 }
 
-func (a *answer) Write(p []byte) (int, error) {
+func (a answer) Write(p []byte) (int, error) {
 	a.begin()
 	return a.ResponseWriter.Write(p)
 }
 
 // ReadFrom lets a file be sent without a copy.
-func (a *answer) ReadFrom(r io.Reader) (int64, error) {
+func (a answer) ReadFrom(r io.Reader) (int64, error) {
 	a.begin()
 	return io.Copy(a.ResponseWriter, r)
 }
 
-func (a *answer) Flush() { a.FlushError() }
+func (a answer) Flush() { a.FlushError() }
 
-func (a *answer) FlushError() error {
+func (a answer) FlushError() error {
 	a.begin()
 	return http.NewResponseController(a.ResponseWriter).Flush()
 }
 
-func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+func (a answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(a.ResponseWriter).Hijack()
 }
 
 // Unwrap is for http.ResponseController.
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+func (a answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

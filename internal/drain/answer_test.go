@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -19,7 +20,10 @@ func TestAnswerInTheDrain(t *testing.T) {
 		"bytes":          func(w http.ResponseWriter) { w.Write([]byte("late")) },
 		"a file":         func(w http.ResponseWriter) { io.Copy(w, open(t)) },
 		"an early flush": func(w http.ResponseWriter) { w.(http.Flusher).Flush() },
-		"by controller":  func(w http.ResponseWriter) { http.NewResponseController(w).Flush() },
+		"by controller": func(w http.ResponseWriter) {
+			require.NoError(t, http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Minute)))
+			require.NoError(t, http.NewResponseController(w).Flush())
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			begun, proceed := make(chan struct{}), make(chan struct{})

@@ -34,7 +34,7 @@ func New(handler http.Handler) *Server {
 	s := new(Server)
 	s.http = http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			a := &answer{ResponseWriter: w, leaving: &s.leaving}
+			a := answer{ResponseWriter: w, leaving: &s.leaving}
 			handler.ServeHTTP(a, r)
 			a.begin()
 		}),

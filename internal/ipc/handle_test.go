@@ -4,6 +4,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -77,4 +78,32 @@ func TestReceiveBoundSocket(t *testing.T) {
 	conn, err := message.Conn()
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
+}
+
+// The acknowledgement is read although whoever ranges waits for it, and has been ranging
+// since before.
+func TestSendHandleWhileSomebodyRanges(t *testing.T) {
+	noLeaks(t)
+	c, p := pair(t, Config{})
+	sent, ended := make(chan error, 1), make(chan error, 1)
+	go func() {
+		for range c.Messages() {
+			ended <- <-sent
+			return
+		}
+	}()
+	ranging := func(want int) {
+		require.Eventually(t, func() bool {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return c.ranging == want
+		}, patience, time.Millisecond)
+	}
+	ranging(1)
+	go func() { sent <- c.SendHandle(testContext(t), 1, listener(t)) }()
+	p.line()
+	p.write("0\n")
+	ranging(0)
+	p.write("%s\n", lineACK)
+	require.NoError(t, <-ended)
 }

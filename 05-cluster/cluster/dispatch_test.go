@@ -1,0 +1,255 @@
+package cluster
+
+import (
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"playing-with-processes/internal/restart"
+)
+
+// bench is a primary without processes: what its workers are sent waits in their
+// outboxes.
+func bench(t *testing.T) *Primary {
+	t.Helper()
+	settings, err := Settings{Policy: RoundRobin}.withDefaults()
+	require.NoError(t, err)
+	p := &Primary{
+		settings: settings,
+		events:   make(chan Event, maxEvents),
+		workers:  map[int]*Worker{},
+		ports:    map[string]*port{},
+		pool:     restart.New(*settings.Restart, 0, time.Now()),
+		end:      make(chan struct{}),
+		onAccept: func(*os.File) {},
+	}
+	t.Cleanup(func() {
+		p.mu.Lock()
+		for _, pt := range p.ports {
+			pt.release()
+		}
+		p.mu.Unlock()
+		p.running.Wait()
+	})
+	return p
+}
+
+// hire is one more worker, which listens on any free port.
+func (p *Primary) hire(t *testing.T) (*Worker, *dispatcher) {
+	t.Helper()
+	p.lastID++
+	w := &Worker{id: p.lastID, primary: p, outbox: make(chan parcel, maxOutbox),
+		ports: map[string]*port{}, flights: map[int64]*flight{}}
+	p.workers[w.id] = w
+	host, number := "127.0.0.1", 0
+	w.answer(message{Where: &query{Address: &host, Port: &number, AddressType: []byte("4")}, Data: null})
+	reply := (<-w.outbox).message
+	require.Zero(t, reply.errno())
+	return w, p.ports[reply.Key].scheduler.(*dispatcher)
+}
+
+// given is the number of the connection that has been given to a worker, or -1.
+func given(w *Worker) int64 {
+	select {
+	case parcel := <-w.outbox:
+		return parcel.message.Seq
+	default:
+		return -1
+	}
+}
+
+// come is somebody whom nobody has accepted.
+func come(t *testing.T, d *dispatcher) {
+	t.Helper()
+	conn, other, err := os.Pipe()
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close(); other.Close() })
+	d.offer(conn)
+	d.dispatch()
+}
+
+// The turn is that of who was given one longest ago, and not of who got idle first.
+func TestDispatchTurns(t *testing.T) {
+	p := bench(t)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a, d := p.hire(t)
+	b, _ := p.hire(t)
+	come(t, d)
+	come(t, d)
+	first, second := given(a), given(b)
+	require.Less(t, first, second)
+	b.judged(second, true)
+	a.judged(first, true)
+	come(t, d)
+	require.GreaterOrEqual(t, given(a), int64(0))
+	require.Equal(t, int64(-1), given(b))
+}
+
+// Who asks twice has one share, and one connection at a time.
+func TestDispatchOnce(t *testing.T) {
+	p := bench(t)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w, d := p.hire(t)
+	d.port.join(w, message{})
+	<-w.outbox
+	come(t, d)
+	come(t, d)
+	require.GreaterOrEqual(t, given(w), int64(0))
+	require.Equal(t, int64(-1), given(w))
+	require.Len(t, d.returned, 1)
+}
+
+// Connections that come back are given in the order in which they came.
+func TestDispatchOrder(t *testing.T) {
+	p := bench(t)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w, d := p.hire(t)
+	come(t, d)
+	come(t, d)
+	come(t, d)
+	waiting := append([]*os.File(nil), d.returned...)
+	require.Len(t, waiting, 2)
+	w.judged(given(w), true)
+	seq := given(w)
+	require.Equal(t, waiting[0], w.flights[seq].conn)
+}
+
+// Who is full is asked again after another has accepted, and then once; not after that
+// time when it has a connection or has gone.
+func TestDispatchFull(t *testing.T) {
+	p := bench(t)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a, d := p.hire(t)
+	b, _ := p.hire(t)
+	come(t, d)
+	a.judged(given(a), false)
+	require.Equal(t, []*Worker{a}, d.full)
+	seq := given(b)
+	require.GreaterOrEqual(t, seq, int64(0), "the other one gets it")
+	b.judged(seq, true)
+	require.Empty(t, d.full)
+	require.ElementsMatch(t, []*Worker{a, b}, d.idle)
+
+	come(t, d)
+	require.GreaterOrEqual(t, given(a), int64(0))
+	d.retry(a)
+	require.NotContains(t, d.idle, a, "it has a connection")
+	b.closes(d.port.key)
+	d.full = append(d.full, b)
+	d.retry(b)
+	require.NotContains(t, d.idle, b, "it has gone")
+}
+
+// A port without workers is patient, and then counts whom it resets, again and again; and
+// when there are others who serve, it is nobody's any more.
+func TestPortAge(t *testing.T) {
+	p := bench(t)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w, d := p.hire(t)
+	pt := d.port
+	age := func(ticks int) (events int) {
+		for range ticks {
+			pt.age(3)
+		}
+		return len(p.events)
+	}
+	require.Zero(t, age(10), "it has a worker")
+	pt.leave(w)
+	delete(w.ports, pt.key)
+	come(t, d)
+	require.Zero(t, age(2))
+	pt.join(w, message{})
+	<-w.outbox
+	require.GreaterOrEqual(t, given(w), int64(0))
+	require.Zero(t, age(1))
+	pt.leave(w)
+	come(t, d)
+	require.Zero(t, age(2), "it counts anew")
+	require.Equal(t, 1, age(1))
+	require.Equal(t, TurnedAway{pt.address, 1}, <-p.events)
+	come(t, d)
+	require.Zero(t, age(2))
+	require.Contains(t, p.ports, pt.key)
+	p.hire(t)
+	require.Same(t, pt, p.ports[pt.key], "it was asked for again")
+}
+
+// The end comes when all who were there have been accepted, whoever refuses in between.
+func TestDispatchFinish(t *testing.T) {
+	p := bench(t)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w, d := p.hire(t)
+	come(t, d)
+	come(t, d)
+	first := given(w)
+	d.finish()
+	require.Contains(t, p.ports, d.port.key)
+	w.judged(first, true)
+	second := given(w)
+	w.judged(second, false)
+	require.Contains(t, p.ports, d.port.key, "one waits")
+	d.retry(w)
+	w.judged(given(w), true)
+	require.NotContains(t, p.ports, d.port.key)
+}
+
+// What all servers of a port share is what the first of them has brought, and within
+// bounds, as is the number of ports.
+func TestPortData(t *testing.T) {
+	p := bench(t)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w, d := p.hire(t)
+	ask := func(index int, data string) message {
+		q := query{Index: index, Address: new(string), Port: new(int), AddressType: []byte("4")}
+		*q.Address = "127.0.0.1"
+		w.answer(message{Where: &q, Data: []byte(data)})
+		return (<-w.outbox).message
+	}
+	require.Nil(t, d.port.data)
+	require.Equal(t, `"keys"`, string(ask(0, `"keys"`).Data))
+	require.Equal(t, `"keys"`, string(ask(0, `"others"`).Data))
+	require.Equal(t, -7, ask(0, `"`+string(make([]byte, maxData))+`"`).errno())
+	for i := 1; i < maxPorts; i++ {
+		require.Zero(t, ask(i, "null").errno())
+	}
+	require.Equal(t, -24, ask(maxPorts, "null").errno())
+}
+
+// An interrupt ends one wait, and not the next.
+func TestQueueInterrupt(t *testing.T) {
+	host, number := "127.0.0.1", 0
+	fd, errno := open(query{Address: &host, Port: &number, AddressType: []byte("4")})
+	require.Zero(t, errno)
+	name := socknameOf(fd)
+	q := newQueue(fd, "test")
+	defer q.close()
+	q.interrupt()
+	conn, err := q.wait()
+	require.NoError(t, err)
+	require.Nil(t, conn)
+	q.arm()
+	got := make(chan *os.File)
+	go func() {
+		conn, _ := q.wait()
+		got <- conn
+	}()
+	client := dial(t, "tcp", net.JoinHostPort(name.Address, strconv.Itoa(name.Port)))
+	server := <-got
+	require.NotNil(t, server)
+	reset(server)
+	_, err = io.ReadAll(client)
+	require.Error(t, err)
+	require.Nil(t, q.take())
+}
