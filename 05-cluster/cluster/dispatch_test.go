@@ -6,11 +6,8 @@ import (
 	"os"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"playing-with-processes/internal/restart"
 )
 
 // bench is a primary without processes: what its workers are sent waits in their
@@ -19,15 +16,7 @@ func bench(t *testing.T) *Primary {
 	t.Helper()
 	settings, err := Settings{Policy: RoundRobin}.withDefaults()
 	require.NoError(t, err)
-	p := &Primary{
-		settings: settings,
-		events:   make(chan Event, maxEvents),
-		workers:  map[int]*Worker{},
-		ports:    map[string]*port{},
-		pool:     restart.New(*settings.Restart, 0, time.Now()),
-		end:      make(chan struct{}),
-		onAccept: func(*os.File) {},
-	}
+	p := newPrimary(settings)
 	t.Cleanup(func() {
 		p.mu.Lock()
 		for _, pt := range p.ports {

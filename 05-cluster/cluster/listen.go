@@ -26,13 +26,8 @@ func Listen(network, address string) (net.Listener, error) {
 		return net.Listen(network, address)
 	}
 	own := &listener{accepts: make(chan offer), closed: make(chan struct{})}
-	q, addr, err := resolveStream(network, address)
-	if err == nil {
-		own.place = place{link: l, query: l.count(q), addr: addr}
-		err = own.ask(own)
-	}
-	if err != nil {
-		return nil, &net.OpError{Op: "listen", Net: network, Addr: addr, Err: err}
+	if err := l.open(network, address, resolveStream, own, &own.place); err != nil {
+		return nil, err
 	}
 	return own, nil
 }
@@ -49,15 +44,23 @@ func ListenPacket(network, address string) (net.PacketConn, error) {
 		return net.ListenPacket(network, address)
 	}
 	own := new(packetConn)
-	q, addr, err := resolvePacket(network, address)
-	if err == nil {
-		own.place = place{link: l, query: l.count(q), addr: addr}
-		err = own.ask(own)
-	}
-	if err != nil {
-		return nil, &net.OpError{Op: "listen", Net: network, Addr: addr, Err: err}
+	if err := l.open(network, address, resolvePacket, own, &own.place); err != nil {
+		return nil, err
 	}
 	return own, nil
+}
+
+// open has s, whose place is at, opened by the primary.
+func (l *link) open(network, address string, resolve resolver, s server, at *place) error {
+	q, addr, err := resolve(network, address)
+	if err == nil {
+		*at = place{link: l, query: l.count(q), addr: addr}
+		err = at.ask(s)
+	}
+	if err != nil {
+		return &net.OpError{Op: "listen", Net: network, Addr: addr, Err: err}
+	}
+	return nil
 }
 
 // place is where a server of this worker is known to the primary.
@@ -134,8 +137,10 @@ func (l *link) uncount(q query) {
 	delete(l.indexes, q.key())
 }
 
-// resolveStream turns an address as Go writes it into one as Node does. Names are looked
-// up here: the primary shall not wait for it.
+// resolver turns an address as Go writes it into one as Node does. Names are looked up here:
+// the primary shall not wait for it.
+type resolver func(network, address string) (query, net.Addr, error)
+
 func resolveStream(network, address string) (query, net.Addr, error) {
 	switch network {
 	case "unix":
@@ -165,7 +170,6 @@ func resolveUnix(address string) (query, net.Addr, error) {
 	return query{Address: &path, Port: &port, AddressType: []byte("-1")}, &net.UnixAddr{Name: address, Net: "unix"}, nil
 }
 
-// resolvePacket does so for UDP.
 func resolvePacket(network, address string) (query, net.Addr, error) {
 	switch network {
 	case "udp", "udp4", "udp6":

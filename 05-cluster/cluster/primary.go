@@ -118,7 +118,14 @@ func SetupPrimary(settings Settings) (*Primary, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Primary{
+	p := newPrimary(settings)
+	p.due = time.AfterFunc(math.MaxInt64, p.startDue) // until there is something due
+	p.running.Go(p.watch)
+	return p, nil
+}
+
+func newPrimary(settings Settings) *Primary {
+	return &Primary{
 		settings: settings,
 		events:   make(chan Event, maxEvents),
 		workers:  map[int]*Worker{},
@@ -128,9 +135,6 @@ func SetupPrimary(settings Settings) (*Primary, error) {
 		end:      make(chan struct{}),
 		onAccept: func(*os.File) {},
 	}
-	p.due = time.AfterFunc(math.MaxInt64, p.startDue) // until there is something due
-	p.running.Go(p.watch)
-	return p, nil
 }
 
 // Fork starts one more worker. One that could not be started is not tried again.
