@@ -1,10 +1,14 @@
 package cluster
 
 import (
+	"os/exec"
 	"runtime"
 	"sync"
 	"testing"
 	"time"
+
+	"playing-with-processes/internal/programtest"
+	"playing-with-processes/internal/visitors"
 
 	"github.com/stretchr/testify/require"
 )
@@ -64,5 +68,28 @@ func (r *rig) rest(workers int) {
 	}
 	for deadline := time.Now().Add(patience); !idle(); runtime.Gosched() {
 		require.True(r.t, time.Now().Before(deadline))
+	}
+}
+
+// Go and Node take turns on one port.
+func TestMixed(t *testing.T) {
+	programtest.NeedNode(t)
+	t.Parallel()
+	for _, policy := range Policies() {
+		t.Run(string(policy), func(t *testing.T) {
+			t.Parallel()
+			var r *rig
+			words := nodeHTTP
+			r = raise(t, Settings{Policy: policy, Command: func() *exec.Cmd { return r.command(words...) }})
+			node, address := r.fork(1)
+			words = goHTTP
+			golang, _ := r.fork(1)
+			crowd := visitors.Gather(t.Context(), address, 8, 0) // with less, one may win every race
+			require.Eventually(t, func() bool { return len(crowd.Sofar().Answered) == 2 }, patience, time.Millisecond)
+			met := crowd.Disperse()
+			require.Contains(t, met.Answered, name(node[0]))
+			require.Contains(t, met.Answered, name(golang[0]))
+			require.Empty(t, met.CutOff)
+		})
 	}
 }
