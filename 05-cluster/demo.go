@@ -23,7 +23,7 @@ const (
 	demoRest = 5 * time.Millisecond
 	// demoQuiet is how long all is well after each trouble.
 	demoQuiet = time.Second
-	// slowFor is longer than it takes to get into trouble.
+	// slowFor is longer than it takes for some answers to begin.
 	slowFor = 2 * demoQuiet
 )
 
@@ -178,18 +178,15 @@ func (s *story) inTurn(ctx context.Context) error {
 }
 
 // beginSlow lets some visitors come who get half an answer at once, and the other half
-// later: several to each worker.
-func (s *story) beginSlow(ctx context.Context) error {
-	for range 2 * s.n {
-		s.there.Go(func() { s.patient.Visit(fmt.Sprintf("/slow?ms=%d", slowFor.Milliseconds())) })
+// later: so many that each worker has some.
+func (s *story) beginSlow() {
+	for range 8 * s.n {
+		s.there.Go(s.patient.Begin(fmt.Sprintf("/slow?ms=%d", slowFor.Milliseconds())))
 	}
-	return program.Pause(ctx, slowFor/4)
 }
 
 func (s *story) kill(ctx context.Context, w *cluster.Worker) error {
-	if err := s.beginSlow(ctx); err != nil {
-		return err
-	}
+	s.beginSlow()
 	w.Signal(syscall.SIGKILL)
 	return s.replacement(ctx, w)
 }
@@ -253,9 +250,7 @@ func (s *story) replacement(ctx context.Context, old *cluster.Worker) error {
 
 // stop ends the cluster while some are being served.
 func (s *story) stop(ctx context.Context, _ *cluster.Worker) error {
-	if err := s.beginSlow(ctx); err != nil {
-		return err
-	}
+	s.beginSlow()
 	s.crowd.Disperse() // who comes after it is refused, and that is as it should be
 	err := s.primary.Shutdown(ctx)
 	s.there.Wait()

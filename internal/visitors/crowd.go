@@ -66,10 +66,29 @@ func (c *Crowd) comeAgain(rest time.Duration) {
 
 // Visit makes one more visit that counts, in the caller's goroutine.
 func (c *Crowd) Visit(path string) (answer string, err error) {
-	begun := time.Now()
-	o := visit(c.ctx, c.address, path)
-	c.count(o, time.Since(begun))
+	o := c.visit(path, func() {})
 	return o.answer, o.err
+}
+
+// Begin begins one more visit that counts, and returns when its answer has begun, or when
+// there will be none. The function that it returns waits for the end.
+func (c *Crowd) Begin(path string) (end func()) {
+	begun, ended := make(chan struct{}), make(chan struct{})
+	begin := sync.OnceFunc(func() { close(begun) })
+	go func() {
+		defer close(ended)
+		defer begin()
+		c.visit(path, begin)
+	}()
+	<-begun
+	return func() { <-ended }
+}
+
+func (c *Crowd) visit(path string, begun func()) outcome {
+	start := time.Now()
+	o := visit(c.ctx, c.address, path, begun)
+	c.count(o, time.Since(start))
+	return o
 }
 
 // count adds one visit.

@@ -24,7 +24,7 @@ const waits = 60 * time.Second
 // net/http's client may. The answer is the body without blanks around it; a status
 // other than 200 is an error, and so is no answer within a minute.
 func Visit(ctx context.Context, address, path string) (answer string, err error) {
-	o := visit(ctx, address, path)
+	o := visit(ctx, address, path, func() {})
 	return o.answer, o.err
 }
 
@@ -36,7 +36,8 @@ type outcome struct {
 	begun  bool   // the header of the answer has been read
 }
 
-func visit(ctx context.Context, address, path string) (o outcome) {
+// visit calls begun when the answer has.
+func visit(ctx context.Context, address, path string, begun func()) (o outcome) {
 	ctx, cancel := context.WithTimeout(ctx, waits)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
@@ -55,6 +56,7 @@ func visit(ctx context.Context, address, path string) (o outcome) {
 	}
 	defer response.Body.Close()
 	o.begun = true
+	begun()
 	body, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode != http.StatusOK {
 		err = errors.New(response.Status)
