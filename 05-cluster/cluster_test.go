@@ -219,8 +219,8 @@ func TestComplaints(t *testing.T) {
 		{"what", 2, `unexpected arguments ["what"]`},
 		{"-what", 2, "not defined"},
 		{"-exec ./nobody", 1, "fork/exec ./nobody: no such file or directory"},
-		{"-n 1 -exec false", 1, "worker 1 never ready (code 1)"},
-		{"-demo -exec false", 1, "never ready (code 1)"},
+		{"-n 1 -exec testdata/fails", 1, "worker 1 never ready (code 1)"},
+		{"-demo -exec testdata/fails", 1, "never ready (code 1)"},
 	} {
 		t.Run(test.words, func(t *testing.T) {
 			t.Parallel()

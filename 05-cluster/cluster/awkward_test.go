@@ -71,7 +71,7 @@ func init() {
 		given := w.newconn(key)
 		w.write(`"` + strings.Repeat("x", 2<<20) + `"`)
 		w.judge(given, true)
-		select {}
+		return forever()
 	}
 }
 
@@ -123,7 +123,7 @@ func init() {
 		given := w.newconn(key)
 		w.tell(message{Cmd: command, Act: actClose, Key: key})
 		w.judge(given, false)
-		select {}
+		return forever()
 	}
 }
 
@@ -233,7 +233,7 @@ func init() {
 		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: uint64(next), Max: uint64(next)}); err != nil {
 			return err
 		}
-		select {}
+		return forever()
 	}
 }
 
@@ -346,6 +346,6 @@ func init() {
 	roles["primary"] = func(...string) error {
 		_, err := SetupPrimary(Settings{})
 		fmt.Println(err)
-		select {}
+		return forever()
 	}
 }

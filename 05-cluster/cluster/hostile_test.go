@@ -123,7 +123,7 @@ func init() {
 			return err
 		}
 		fmt.Println("done")
-		select {}
+		return forever()
 	}
 }
 

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -177,7 +176,7 @@ func init() {
 		}
 		raw.newconn(key)
 		raw.Disconnect()
-		select {}
+		return forever()
 	}
 }
 
@@ -231,7 +230,7 @@ func init() {
 				http.NewResponseController(w).Flush()
 			}
 			fmt.Println("serving", r.URL.Path)
-			<-context.Background().Done()
+			forever()
 		}))
 	}
 }

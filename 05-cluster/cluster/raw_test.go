@@ -82,3 +82,11 @@ func patient() restart.Policy {
 	policy.Restarts, policy.MaxPause = 10_000, time.Millisecond
 	return policy
 }
+
+// forever does not return. The runtime would take an empty select for a deadlock, where
+// nothing else goes on.
+func forever() error {
+	for {
+		time.Sleep(time.Hour)
+	}
+}
