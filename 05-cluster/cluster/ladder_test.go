@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"syscall"
 	"testing"
 	"time"
@@ -117,24 +118,30 @@ func init() {
 func TestRungLastWords(t *testing.T) {
 	t.Parallel()
 	r := raise(t, Settings{}, "go", "last words")
-	workers, address := r.fork(2)
+	workers, address := r.fork(1)
 	conn := dial(t, "tcp", address)
+	r.awaitLine("given")
+	r.Primary.mu.Lock() // so nothing is heard until the worker is gone
+	require.NoError(t, workers[0].process.Kill(syscall.SIGUSR1))
+	<-workers[0].process.Gone()
+	r.Primary.mu.Unlock()
+	require.Zero(t, r.exitOf(workers[0]).Returned)
 	_, err := conn.Read(make([]byte, 1))
 	require.Error(t, err)
-	exit := await(r, func(e Exit) bool { return e.Worker == workers[0] || e.Worker == workers[1] })
-	require.Zero(t, exit.Returned)
 }
 
 func init() {
 	roles["last words"] = func(...string) error {
+		told := make(chan os.Signal, 1)
+		signal.Notify(told, syscall.SIGUSR1)
 		raw, key, err := rawListen("127.0.0.1", 0)
 		if err != nil {
 			return err
 		}
 		given := raw.newconn(key)
-		for range 100 { // each is heard a millisecond after the other
-			raw.tell(map[string]any{"something": "else"})
-		}
+		fmt.Println("given")
+		<-told
+		raw.tell(message{Cmd: command, Act: actOnline}) // is heard before, and says nothing new
 		raw.judge(given, true)
 		return syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	}
