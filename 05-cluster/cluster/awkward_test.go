@@ -225,7 +225,7 @@ func init() {
 		if _, err := Listen("tcp", "127.0.0.1:0"); err != nil {
 			return err
 		}
-		time.Sleep(1) // the runtime opens one for its timers
+		time.Sleep(time.Nanosecond) // the runtime opens one for its timers
 		next, err := syscall.Dup(0)
 		if err != nil {
 			return err
