@@ -26,12 +26,11 @@ const (
 type dispatcher struct {
 	port     *port
 	queue    queue
-	sockname *sockname
 	changed  sync.Cond         // of the primary's mu: something that follows has changed
 	idle     []*Worker         // can take a connection
 	full     []*Worker         // have refused one
 	turns    map[*Worker]int64 // when each was last given one
-	returned []*os.File        // connections that came back
+	returned []*os.File        // connections that nobody has: most came back
 	given    int               // connections that have not been accepted
 
 	waiting   bool // a goroutine waits for a connection
@@ -41,10 +40,9 @@ type dispatcher struct {
 
 func newDispatcher(p *Primary, pt *port) scheduler {
 	d := &dispatcher{
-		port:     pt,
-		queue:    newQueue(pt.fd, pt.key),
-		sockname: socknameOf(pt.fd),
-		turns:    map[*Worker]int64{},
+		port:  pt,
+		queue: newQueue(pt.fd, pt.key),
+		turns: map[*Worker]int64{},
 	}
 	d.changed.L = &p.mu
 	p.running.Go(d.wait)
@@ -54,7 +52,7 @@ func newDispatcher(p *Primary, pt *port) scheduler {
 // join answers that connections will come, and lets them.
 func (d *dispatcher) join(w *Worker, reply message) {
 	reply.Errno = null // and no socket
-	reply.Sockname = d.sockname
+	reply.Sockname = d.port.sockname
 	w.post(reply, nil)
 	d.rest(w)
 	d.dispatch()

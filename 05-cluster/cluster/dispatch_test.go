@@ -138,8 +138,8 @@ func TestDispatchFull(t *testing.T) {
 	require.NotContains(t, d.idle, b, "it has gone")
 }
 
-// A port without workers is patient, and then counts whom it resets, again and again; and
-// when there are others who serve, it is nobody's any more.
+// A port without workers is patient, counts whom it resets, and begins anew; whoever asks
+// for it has it again.
 func TestPortAge(t *testing.T) {
 	p := bench(t)
 	p.mu.Lock()

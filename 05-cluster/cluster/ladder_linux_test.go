@@ -44,6 +44,7 @@ func (r *rig) waitsForAccept(w *Worker, conn net.Conn) (its bool) {
 	return its
 }
 
+// L2: a connection that a worker was given and has not accepted is not lost with it.
 // Under Node's primary its client waits for ever.
 func TestRungHandedOver(t *testing.T) {
 	each(t, func(t *testing.T, worker []string) {

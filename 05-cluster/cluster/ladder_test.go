@@ -73,7 +73,6 @@ func TestRungQueueTimeout(t *testing.T) {
 	require.Equal(t, name(workers[0]), get(t, "tcp", address))
 }
 
-// L2: a connection that a worker was given and has not accepted is not lost with it.
 // While this primary itself was stopped, nobody was late.
 func TestRungDeadlineCountsTicks(t *testing.T) {
 	t.Parallel()

@@ -40,8 +40,8 @@ type question struct {
 	answered chan<- error
 }
 
-// server is a listener or a packet connection of this worker. Its methods are called by
-// link's goroutine.
+// server is a listener or a packet connection of this worker. open and offer are called
+// by link's goroutine.
 type server interface {
 	// open takes what the primary has answered, and perhaps a socket with it.
 	open(m message, raw ipc.Message) error

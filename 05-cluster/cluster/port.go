@@ -58,7 +58,8 @@ type port struct {
 	scheduler scheduler
 	key       string
 	fd        int             // the socket
-	address   string          // where it is, for people
+	sockname  *sockname       // its address, or nil,
+	address   string          // and for people
 	path      string          // of a Unix socket,
 	file      fs.FileInfo     // and what is there
 	data      json.RawMessage // what its workers share
@@ -88,9 +89,9 @@ func (p *Primary) port(w *Worker, q query, data json.RawMessage) (*port, syscall
 }
 
 func (p *Primary) newPort(q query, fd int) *port {
-	pt := &port{primary: p, key: q.key(), fd: fd, address: q.String(), members: map[*Worker]bool{}}
-	if name := socknameOf(fd); name != nil {
-		pt.address = net.JoinHostPort(name.Address, strconv.Itoa(name.Port))
+	pt := &port{primary: p, key: q.key(), fd: fd, sockname: socknameOf(fd), address: q.String(), members: map[*Worker]bool{}}
+	if pt.sockname != nil {
+		pt.address = net.JoinHostPort(pt.sockname.Address, strconv.Itoa(pt.sockname.Port))
 	}
 	policy := p.settings.Policy
 	switch kind := q.kind(); {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,15 +63,9 @@ func (s Settings) withDefaults() (Settings, error) {
 	if policies[s.Policy] == nil {
 		return s, fmt.Errorf("%s%s: there are %v", from, s.Policy, Policies())
 	}
-	for timeout, value := range map[*time.Duration]time.Duration{
-		&s.AcceptTimeout: 5 * time.Second,
-		&s.QueueTimeout:  30 * time.Second,
-		&s.DrainTimeout:  5 * time.Second,
-	} {
-		if *timeout == 0 {
-			*timeout = value
-		}
-	}
+	s.AcceptTimeout = cmp.Or(s.AcceptTimeout, 5*time.Second)
+	s.QueueTimeout = cmp.Or(s.QueueTimeout, 30*time.Second)
+	s.DrainTimeout = cmp.Or(s.DrainTimeout, 5*time.Second)
 	if s.Restart == nil {
 		policy := restart.Default(0) // Add makes it more
 		s.Restart = &policy

@@ -112,7 +112,7 @@ func (c *Channel) SendHandle(ctx context.Context, v any, h syscall.Conn) error {
 	if err != nil {
 		return fmt.Errorf("send handle: %w", err)
 	}
-	if c.isCluster(message.Bytes()) {
+	if m, _ := c.parse(message.Bytes()); m.cmd == cmdCluster {
 		f.kind, f.family = natives[f.kind], ""
 	}
 	line := f.line(bytes.TrimSpace(message.Bytes()))

@@ -51,26 +51,18 @@ func text(value jsontext.Value) string {
 	return string(unquoted)
 }
 
-// parse is parseInternal, but for messages that Config.Cluster makes like others.
-func (c *Channel) parse(line []byte) (internalMessage, bool) {
-	if c.isCluster(line) {
-		return internalMessage{}, false
-	}
-	return parseInternal(line)
-}
+// cmdCluster marks the messages that Config.Cluster is for.
+const cmdCluster = "NODE_CLUSTER"
 
-// isCluster reports whether a message is one of those that Config.Cluster is for. As
-// everybody writes them, that shows in their first bytes.
-func (c *Channel) isCluster(line []byte) bool {
-	if !c.cfg.Cluster {
-		return false
-	}
-	if bytes.HasPrefix(line, []byte(`{"cmd":"NODE_CLUSTER",`)) && bytes.Count(line, []byte(`"cmd"`)) == 1 &&
-		!bytes.Contains(line, []byte(`\u`)) {
-		return true
+// parse is parseInternal, but those that Config.Cluster makes like others are not
+// internal. As everybody writes them, they show in their first bytes.
+func (c *Channel) parse(line []byte) (internalMessage, bool) {
+	if c.cfg.Cluster && bytes.HasPrefix(line, []byte(`{"cmd":"`+cmdCluster+`",`)) &&
+		bytes.Count(line, []byte(`"cmd"`)) == 1 && !bytes.Contains(line, []byte(`\u`)) {
+		return internalMessage{cmd: cmdCluster}, false
 	}
 	m, ok := parseInternal(line)
-	return ok && m.cmd == "NODE_CLUSTER"
+	return m, ok && !(c.cfg.Cluster && m.cmd == cmdCluster)
 }
 
 const (
