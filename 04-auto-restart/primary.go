@@ -26,8 +26,7 @@ type primary struct {
 	retiring map[int]*supervised // by place: still serving, until its replacement does
 
 	circuit restart.Circuit // as last told
-	trouble map[int]string  // by place: the first error of those in a row
-	failing int             // the place that has failed last
+	trouble restart.Trouble
 
 	// For who looks on; called by run.
 	onReady   func(pid int)
@@ -47,7 +46,6 @@ func newPrimary(address string, n int, command func() *exec.Cmd) (*primary, erro
 		reports:   make(chan report),
 		alive:     map[*supervised]bool{},
 		retiring:  map[int]*supervised{},
-		trouble:   map[int]string{},
 		onReady:   func(int) {},
 		onCircuit: func(restart.Circuit) {},
 	}
@@ -155,10 +153,7 @@ func (p *primary) ended(w *supervised) {
 func (p *primary) failed(place int, reason restart.Reason, what string) {
 	now := time.Now()
 	p.pool.Ended(place, reason, now)
-	if p.pool.Failures(place) <= 1 { // of what came before, a worker has recovered
-		p.trouble[place] = what
-	}
-	p.failing = place
+	p.trouble.Note(place, p.pool.Failures(place), what)
 	say.Print(what)
 	if due, ok := p.pool.Due(place, now); ok && due.After(now) && p.pool.Circuit(now) == restart.Closed {
 		say.Printf("its replacement is started in %v", program.Short(due.Sub(now)))
@@ -199,7 +194,7 @@ func (p *primary) tellOpen(now time.Time) {
 	if len(p.alive) == 0 {
 		say.Print("nobody serves until then: connections wait")
 	}
-	say.Printf("the first error was: %s", p.trouble[p.failing])
+	say.Printf("the first error was: %s", p.trouble.First())
 }
 
 // shutdown closes the port, and waits until all workers have left.

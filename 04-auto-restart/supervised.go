@@ -188,7 +188,7 @@ func (w *supervised) epitaph(how any) string {
 		return text + ": " + why
 	default:
 	}
-	if line, ok := w.Voice.Gist(); ok && w.Exit().Signal == 0 && w.Exit().Code != 0 {
+	if line := w.Complaint(); line != "" {
 		return text + ": " + line
 	}
 	return text

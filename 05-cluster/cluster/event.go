@@ -115,29 +115,15 @@ func (p *Primary) tell(e Event) {
 	}
 }
 
-// trouble remembers the first error of those in a row, which what follows would hide.
-type trouble struct {
-	circuit restart.Circuit // as last told
-	firsts  map[int]string  // by place
-	last    int             // the place that has failed last
-}
-
-func (t *trouble) note(place, failures int, what string) {
-	if failures <= 1 { // of what came before, a worker has recovered
-		t.firsts[place] = what
-	}
-	t.last = place
-}
-
 // tellCircuit tells when restarts are suspended, tried and resumed.
 func (p *Primary) tellCircuit() {
 	now := time.Now()
 	circuit := p.pool.Circuit(now)
-	if circuit == p.trouble.circuit {
+	if circuit == p.circuit {
 		return
 	}
-	p.trouble.circuit = circuit
-	e := Restarts{Circuit: circuit, FirstError: p.trouble.firsts[p.trouble.last]}
+	p.circuit = circuit
+	e := Restarts{Circuit: circuit, FirstError: p.trouble.First()}
 	if next, ok := p.pool.Next(now); ok {
 		e.Next = next.Sub(now)
 	}

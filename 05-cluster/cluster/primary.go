@@ -87,18 +87,18 @@ type Primary struct {
 	events   chan Event
 	running  sync.WaitGroup // goroutines
 
-	mu        sync.Mutex // guards what follows, and all of workers, ports and schedulers
-	seq       int64      // one count of messages, for all workers
-	lastID    int
-	workers   map[int]*Worker
-	ports     map[string]*port
-	pool      *restart.Pool // says whom to start, and when
-	due       *time.Timer   // for that
-	trouble   trouble
-	closing   bool          // told to end,
-	concluded bool          // the workers are, too,
-	over      bool          // and have
-	end       chan struct{} // of watch, with concluded
+	mu       sync.Mutex // guards what follows, and all of workers, ports and schedulers
+	seq      int64      // one count of messages, for all workers
+	lastID   int
+	workers  map[int]*Worker
+	ports    map[string]*port
+	pool     *restart.Pool // says whom to start, and when
+	due      *time.Timer   // for that
+	trouble  restart.Trouble
+	circuit  restart.Circuit // as last told
+	closing  bool            // told to end,
+	over     bool            // and all has
+	endWatch func()
 
 	onAccept func(*os.File) // a worker has accepted it; for tests
 }
@@ -115,7 +115,9 @@ func SetupPrimary(settings Settings) (*Primary, error) {
 	}
 	p := newPrimary(settings)
 	p.due = time.AfterFunc(math.MaxInt64, p.startDue) // until there is something due
-	p.running.Go(p.watch)
+	ctx, cancel := context.WithCancel(context.Background())
+	p.endWatch = cancel
+	p.running.Go(func() { p.watch(ctx) })
 	return p, nil
 }
 
@@ -126,8 +128,7 @@ func newPrimary(settings Settings) *Primary {
 		workers:  map[int]*Worker{},
 		ports:    map[string]*port{},
 		pool:     restart.New(*settings.Restart, 0, time.Now()),
-		trouble:  trouble{firsts: map[int]string{}},
-		end:      make(chan struct{}),
+		endWatch: func() {},
 		onAccept: func(*os.File) {},
 	}
 }
@@ -218,19 +219,19 @@ func (p *Primary) replace() {
 // failed leaves it to the policy when to start a replacement. The caller has p.mu.
 func (p *Primary) failed(place int, reason restart.Reason, what string) {
 	p.pool.Ended(place, reason, time.Now())
-	p.trouble.note(place, p.pool.Failures(place), what)
+	p.trouble.Note(place, p.pool.Failures(place), what)
 }
 
 // watch counts how long workers do not accept what they were given, and ports have no
 // worker. What is counted are ticks, and not the time: if this process was stopped
 // itself, nobody was late.
-func (p *Primary) watch() {
+func (p *Primary) watch(ctx context.Context) {
 	const ticks = 10
 	period := p.settings.AcceptTimeout / ticks
 	tick := time.Tick(period)
 	for {
 		select {
-		case <-p.end:
+		case <-ctx.Done():
 			return
 		case <-tick:
 		}
@@ -252,7 +253,10 @@ func (p *Primary) Shutdown(ctx context.Context) error {
 	p.mu.Lock()
 	if !p.closing {
 		p.closing = true
-		p.finish()
+		for _, pt := range p.ports {
+			pt.scheduler.finish()
+		}
+		p.conclude()
 		time.AfterFunc(p.settings.DrainTimeout/5, p.releaseAll)
 	}
 	p.mu.Unlock()
@@ -269,13 +273,6 @@ func (p *Primary) Shutdown(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (p *Primary) finish() {
-	for _, pt := range p.ports {
-		pt.scheduler.finish()
-	}
-	p.conclude()
-}
-
 // releaseAll turns away who is still waiting.
 func (p *Primary) releaseAll() {
 	p.mu.Lock()
@@ -288,11 +285,10 @@ func (p *Primary) releaseAll() {
 // conclude asks the workers to leave, once there is nobody left whom they were to serve.
 // The caller has p.mu.
 func (p *Primary) conclude() {
-	if !p.closing || p.concluded || len(p.ports) > 0 {
+	if !p.closing || len(p.ports) > 0 {
 		return
 	}
-	p.concluded = true
-	close(p.end)
+	p.endWatch()
 	for _, w := range p.workers {
 		w.leave()
 	}

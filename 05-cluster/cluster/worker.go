@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -351,13 +352,10 @@ func (w *Worker) epitaph() Exit {
 		Exit:            w.process.Exit(),
 		AfterDisconnect: w.leaving,
 		Reason:          restart.ReasonFor(w.ready, w.process.Exit()),
-		Why:             w.why,
+		Why:             cmp.Or(w.why, w.process.Complaint()),
 	}
 	if !w.unheard {
 		e.Returned = len(w.flights)
-	}
-	if said, ok := w.process.Voice.Gist(); ok && e.Why == "" && e.Exit.Code > 0 {
-		e.Why = said
 	}
 	return e
 }

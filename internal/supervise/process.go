@@ -76,6 +76,15 @@ func (p *Process) Gone() <-chan struct{} { return p.gone }
 // Exit says how the worker ended. It is valid once Gone is closed.
 func (p *Process) Exit() ipc.Exit { return p.exit }
 
+// Complaint is what the worker has said of the error that it exited with, in one line, or
+// "". It is valid once Gone is closed.
+func (p *Process) Complaint() string {
+	if line, ok := p.Voice.Gist(); ok && p.exit.Signal == 0 && p.exit.Code != 0 {
+		return line
+	}
+	return ""
+}
+
 // Signal signals the worker and what it has started. Its process group has its pid,
 // which nobody else gets while there is somebody in the group. After Gone it does
 // nothing.
