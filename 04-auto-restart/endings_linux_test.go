@@ -33,7 +33,7 @@ func TestProcess1(t *testing.T) {
 	}
 	cmd := programtest.Command(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
-	r := programtest.Launch(t, cmd)
+	r := programtest.LaunchCommand(t, cmd)
 	r.Await(`\[primary 1\] worker \d+ is ready`)
 	_, err := visitors.Visit(t.Context(), r.Address, "/crash")
 	require.Error(t, err)

@@ -15,7 +15,7 @@ func server(t *testing.T, attr *syscall.SysProcAttr, env []string, worker string
 	cmd := programtest.Command(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", worker)
 	cmd.Env = append(cmd.Env, env...)
 	cmd.SysProcAttr = attr
-	r = programtest.Launch(t, cmd)
+	r = programtest.LaunchCommand(t, cmd)
 	return r, []int{r.AwaitPID("is ready"), r.AwaitPID("is ready")}
 }
 

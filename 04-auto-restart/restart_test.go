@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"log"
 	"net"
 	"os"
@@ -28,20 +27,11 @@ const (
 	nodeWorker = "node node/worker.js"
 )
 
-func TestMain(m *testing.M) {
-	flag.Set("test.parallel", "12") // these tests wait more than they work
-	programtest.Main(m, main)
-}
-
-// launch starts a command line that prints what a primary prints.
-func launch(t *testing.T, words ...string) *programtest.Running {
-	t.Helper()
-	return programtest.Launch(t, programtest.Command(t, words...))
-}
+func TestMain(m *testing.M) { programtest.Main(m, main) }
 
 // Whoever starts it learns from the first lines what to try, and who speaks.
 func TestFirstLines(t *testing.T) {
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1")
+	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1")
 	r.Await("is ready")
 	out := r.Stop()
 	for _, try := range []string{"/crash", "/retire", "/hang", "/slow", "kill -9", "Ctrl-C"} {
@@ -95,7 +85,7 @@ func TestSeatings(t *testing.T) {
 				programtest.NeedNode(t)
 			}
 			t.Parallel()
-			r := launch(t, words...)
+			r := programtest.Launch(t, words...)
 			first := r.AwaitPID("is ready")
 			require.Equal(t, "worker "+strconv.Itoa(first), r.Visit("/"))
 
@@ -134,14 +124,14 @@ func TestNodePrimary(t *testing.T) {
 	require.Equal(t, programtest.Result{Stderr: "port " + port + ": EADDRINUSE\n", Code: 1}, got)
 	require.Equal(t, 2, programtest.Run(t, "node", "node/primary.js", "0", "none").Code)
 
-	r := launch(t, "node", "node/primary.js", "0", "1", "/nonexistent")
+	r := programtest.Launch(t, "node", "node/primary.js", "0", "1", "/nonexistent")
 	for range 3 {
 		r.Await("ENOENT")
 	}
 	r.Stop()
 
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		r := launch(t, "node", "node/primary.js", "0", "2")
+		r := programtest.Launch(t, "node", "node/primary.js", "0", "2")
 		r.Await("is ready")
 		r.Await("is ready")
 		finished := r.Begin("/slow?ms=300")
@@ -156,7 +146,7 @@ func TestNodePrimary(t *testing.T) {
 func TestCrashLoopRecovers(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "worker")
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", program+" worker")
+	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", program+" worker")
 	r.Await("restarts are suspended: more than 10 in 10s")
 	r.Await("nobody serves until then: connections wait")
 	require.Contains(t, r.Await("the first error was: "), "no such file or directory")
@@ -181,7 +171,7 @@ func TestCrashLoopRecovers(t *testing.T) {
 // In a crash loop all say the same: it is passed on once, and its gist each time.
 func TestFirstErrorStays(t *testing.T) {
 	t.Parallel()
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1",
+	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1",
 		"-worker", programtest.Script(t, "echo a long story >&2; echo no database >&2; exit 3"))
 	require.Contains(t, r.Await("first error was"), "never ready (code 3): no database")
 	out := r.Stop()
@@ -221,7 +211,7 @@ func TestFirstErrorOfItsPlace(t *testing.T) {
 func TestWorkersSpeak(t *testing.T) {
 	t.Parallel()
 	once := filepath.Join(t.TempDir(), "once")
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
+	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
 		`mkdir `+once+` 2>/dev/null && exit 1
 		echo hello again >&2; echo '{"act":"ready"}' >&3; read server <&3; read stop <&3; echo good bye >&2`))
 	r.Await("is ready")
@@ -233,7 +223,7 @@ func TestWorkersSpeak(t *testing.T) {
 // missed; so is a Node worker in an endless loop.
 func TestFrozen(t *testing.T) {
 	programtest.Each(t, nodeWorker, func(t *testing.T, worker string) {
-		r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", worker)
+		r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", worker)
 		pid := r.AwaitPID("is ready")
 		begun := time.Now()
 		if worker == "" {
@@ -255,7 +245,7 @@ func TestFrozen(t *testing.T) {
 func TestWatched(t *testing.T) {
 	t.Parallel()
 	once := filepath.Join(t.TempDir(), "once")
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", programtest.Script(t, `
+	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", programtest.Script(t, `
 		promise=',"heartbeat":40'
 		mkdir `+once+` 2>/dev/null && promise=
 		echo "{\"act\":\"ready\"$promise}" >&3
@@ -269,7 +259,7 @@ func TestWatched(t *testing.T) {
 // A worker that does not get ready is killed.
 func TestNeverReady(t *testing.T) {
 	t.Parallel()
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t, "exec sleep 100"))
+	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t, "exec sleep 100"))
 	r.Await(`never ready \(signal killed\): not ready after 10s`)
 	r.Stop()
 }
@@ -279,7 +269,7 @@ func TestNeverReady(t *testing.T) {
 func TestFlood(t *testing.T) {
 	t.Parallel()
 	once := filepath.Join(t.TempDir(), "once")
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", programtest.Script(t, `
+	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", programtest.Script(t, `
 		mkdir `+once+` 2>/dev/null && exec yes '{"act":"retire"} or no JSON at all' >&3
 		exec `+programtest.Self(t)+` worker`))
 	good := r.AwaitPID("is ready")
@@ -293,7 +283,7 @@ func TestFlood(t *testing.T) {
 // Who takes no message and no SIGTERM is killed in the end.
 func TestLadder(t *testing.T) {
 	t.Parallel()
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
+	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
 		`trap 'echo I stay >&2' TERM; echo '{"act":"ready"}' >&3; while :; do sleep 0.1; done`))
 	r.Await("is ready")
 	begun := time.Now()
@@ -305,7 +295,7 @@ func TestLadder(t *testing.T) {
 // A worker that leaves its channel may finish what is open, and is then replaced.
 func TestDisconnectedWorker(t *testing.T) {
 	t.Parallel()
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
+	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
 		`echo '{"act":"ready"}' >&3; exec 3>&-; exec sleep 100`))
 	pid := r.AwaitPID("is ready")
 	begun := time.Now()
@@ -319,7 +309,7 @@ func TestDisconnectedWorker(t *testing.T) {
 // later and later.
 func TestRetireLoop(t *testing.T) {
 	t.Parallel()
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
+	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
 		`echo '{"act":"ready"}' >&3; echo '{"act":"retire"}' >&3; read server <&3; read stop <&3`))
 	begun := time.Now()
 	for range 5 {
@@ -333,7 +323,7 @@ func TestRetireLoop(t *testing.T) {
 // it was ready is not forgotten.
 func TestRetiringWorkerEnds(t *testing.T) {
 	t.Parallel()
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
+	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
 		`read server <&3; echo '{"act":"retire"}' >&3; echo '{"act":"ready"}' >&3; exit 7`))
 	r.Await(`has left \(code 7\)`)
 	r.Await(`has left \(code 7\)`)
@@ -343,7 +333,7 @@ func TestRetiringWorkerEnds(t *testing.T) {
 // Ready is ready, however often it is said.
 func TestReadyAgain(t *testing.T) {
 	t.Parallel()
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
+	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
 		`for i in 1 2 3 4; do echo '{"act":"ready"}' >&3; done; read server <&3; read stop <&3`))
 	r.Await("is ready")
 	require.Equal(t, 1, strings.Count(r.Stop(), "is ready"))
@@ -353,25 +343,17 @@ func TestReadyAgain(t *testing.T) {
 // outlive the script.
 func TestWrappedWorker(t *testing.T) {
 	t.Parallel()
-	r := launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
+	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
 		programtest.Self(t)+` worker; exit $?`))
 	script := r.AwaitPID("is ready")
-	inner := pidIn(t, r.Visit("/"))
+	inner := programtest.PIDIn(t, r.Visit("/"))
 	require.NotEqual(t, script, inner)
 	require.NoError(t, syscall.Kill(script, syscall.SIGKILL))
 	r.AwaitPID("is ready")
-	require.NotEqual(t, inner, pidIn(t, r.Visit("/")))
-	require.NoError(t, syscall.Kill(pidIn(t, r.Visit("/")), syscall.SIGSTOP))
+	require.NotEqual(t, inner, programtest.PIDIn(t, r.Visit("/")))
+	require.NoError(t, syscall.Kill(programtest.PIDIn(t, r.Visit("/")), syscall.SIGSTOP))
 	require.NoError(t, r.Process.Signal(syscall.SIGTERM))
 	r.RequireEndWith([]int{inner})
-}
-
-// pidIn is the pid of who gave this answer.
-func pidIn(t *testing.T, answer string) int {
-	t.Helper()
-	pid, err := strconv.Atoi(strings.TrimPrefix(answer, "worker "))
-	require.NoError(t, err)
-	return pid
 }
 
 // A worker has no part in the primary's standard input.
@@ -380,7 +362,7 @@ func TestWorkersHaveNoInput(t *testing.T) {
 	cmd := programtest.Command(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
 		`read line && echo heard $line >&2; echo '{"act":"ready"}' >&3; read server <&3; read stop <&3`))
 	cmd.Stdin = strings.NewReader("for the primary\n")
-	r := programtest.Launch(t, cmd)
+	r := programtest.LaunchCommand(t, cmd)
 	r.Await("is ready")
 	require.NotContains(t, r.Stop(), "heard")
 }

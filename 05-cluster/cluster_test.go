@@ -1,7 +1,6 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"net"
 	"regexp"
@@ -21,10 +20,7 @@ const (
 	nodeWorker = "node/worker.js"
 )
 
-func TestMain(m *testing.M) {
-	flag.Set("test.parallel", "12") // these tests wait more than they work
-	programtest.Main(m, main)
-}
+func TestMain(m *testing.M) { programtest.Main(m, main) }
 
 // serving is the program as a server on any free port, with Go workers or with Node's.
 func serving(t *testing.T, worker string, more ...string) []string {
@@ -36,15 +32,10 @@ func serving(t *testing.T, worker string, more ...string) []string {
 	return append(words, "-exec", worker, "--", "-addr", "127.0.0.1:0")
 }
 
-func launch(t *testing.T, words ...string) *programtest.Running {
-	t.Helper()
-	return programtest.Launch(t, programtest.Command(t, words...))
-}
-
 // Whoever starts it learns from the first lines what to try, and who speaks.
 func TestFirstLines(t *testing.T) {
 	t.Parallel()
-	r := launch(t, serving(t, "", "-n", "1")...)
+	r := programtest.Launch(t, serving(t, "", "-n", "1")...)
 	r.Await("Ctrl-C ends all of it")
 	out := r.Stop()
 	for _, try := range regexp.MustCompile(`curl '?([^' ]+)`).FindAllStringSubmatch(out, -1) {
@@ -103,7 +94,7 @@ func TestSeatings(t *testing.T) {
 				t.Parallel()
 				cmd := programtest.Command(t, words...)
 				cmd.Env = append(cmd.Env, "NODE_CLUSTER_SCHED_POLICY="+policy)
-				r := programtest.Launch(t, cmd)
+				r := programtest.LaunchCommand(t, cmd)
 				first := r.Visit("/")
 
 				_, err := visitors.Visit(t.Context(), r.Address, "/crash")
@@ -114,7 +105,7 @@ func TestSeatings(t *testing.T) {
 				second := r.Visit("/")
 				require.NotEqual(t, first, second)
 
-				require.NoError(t, syscall.Kill(pidIn(t, second), syscall.SIGKILL))
+				require.NoError(t, syscall.Kill(programtest.PIDIn(t, second), syscall.SIGKILL))
 				r.Await(`worker 2 (killed|failed) \(signal (killed|SIGKILL)\)`)
 				address = r.Await(`serving on http://`)
 				r.Address = address[strings.Index(address, "//")+2:]
@@ -127,13 +118,6 @@ func TestSeatings(t *testing.T) {
 			})
 		}
 	}
-}
-
-func pidIn(t *testing.T, answer string) (pid int) {
-	t.Helper()
-	_, err := fmt.Sscanf(answer, "worker %d", &pid)
-	require.NoError(t, err)
-	return pid
 }
 
 // Whatever ends the primary ends the workers with it.
@@ -150,12 +134,12 @@ func server(t *testing.T, attr *syscall.SysProcAttr, env []string, worker string
 	t.Helper()
 	cmd := programtest.Command(t, serving(t, worker, "-n", "2")...)
 	cmd.Env, cmd.SysProcAttr = append(cmd.Env, env...), attr
-	r = programtest.Launch(t, cmd)
+	r = programtest.LaunchCommand(t, cmd)
 	for met := map[string]bool{}; len(met) < 2; {
 		answer := r.Visit("/")
 		if !met[answer] {
 			met[answer] = true
-			pids = append(pids, pidIn(t, answer))
+			pids = append(pids, programtest.PIDIn(t, answer))
 		}
 	}
 	return r, pids
@@ -165,8 +149,8 @@ func server(t *testing.T, attr *syscall.SysProcAttr, env []string, worker string
 // takes its place.
 func TestWorkerLeaves(t *testing.T) {
 	t.Parallel()
-	r := launch(t, serving(t, "", "-n", "1")...)
-	worker := pidIn(t, r.Visit("/"))
+	r := programtest.Launch(t, serving(t, "", "-n", "1")...)
+	worker := programtest.PIDIn(t, r.Visit("/"))
 	finished := r.Begin("/slow?ms=300")
 	require.NoError(t, syscall.Kill(worker, syscall.SIGTERM))
 	require.Equal(t, fmt.Sprint("worker ", worker), finished())
@@ -183,7 +167,7 @@ func TestInterruptedDemo(t *testing.T) {
 // Who asks sees what goes over the channels.
 func TestTrace(t *testing.T) {
 	t.Parallel()
-	r := launch(t, serving(t, "", "-n", "1", "-trace")...)
+	r := programtest.Launch(t, serving(t, "", "-n", "1", "-trace")...)
 	r.Visit("/")
 	out := r.Stop()
 	for _, want := range []string{

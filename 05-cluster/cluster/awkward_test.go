@@ -64,11 +64,11 @@ func TestAwkwardUnheard(t *testing.T) {
 
 func init() {
 	roles["unheard"] = func(...string) error {
-		w, key, err := rawListen("127.0.0.1", 0)
+		w, _, err := rawListen()
 		if err != nil {
 			return err
 		}
-		given := w.newconn(key)
+		given := w.newconn()
 		w.write(`"` + strings.Repeat("x", 2<<20) + `"`)
 		w.judge(given, true)
 		return forever()
@@ -92,12 +92,12 @@ func TestAwkwardFullInTheEnd(t *testing.T) {
 
 func init() {
 	roles["always full"] = func(...string) error {
-		w, key, err := rawListen("127.0.0.1", 0)
+		w, _, err := rawListen()
 		if err != nil {
 			return err
 		}
 		for {
-			w.judge(w.newconn(key), false)
+			w.judge(w.newconn(), false)
 			fmt.Println("refused")
 		}
 	}
@@ -116,11 +116,11 @@ func TestAwkwardClosedMeanwhile(t *testing.T) {
 
 func init() {
 	roles["closes"] = func(...string) error {
-		w, key, err := rawListen("127.0.0.1", 0)
+		w, key, err := rawListen()
 		if err != nil {
 			return err
 		}
-		given := w.newconn(key)
+		given := w.newconn()
 		w.tell(message{Cmd: command, Act: actClose, Key: key})
 		w.judge(given, false)
 		return forever()

@@ -11,14 +11,14 @@ import (
 )
 
 // bench is a primary without processes: what its workers are sent waits in their
-// outboxes.
+// outboxes. The test has its mu.
 func bench(t *testing.T) *Primary {
 	t.Helper()
 	settings, err := Settings{Policy: RoundRobin}.withDefaults()
 	require.NoError(t, err)
 	p := newPrimary(settings)
+	p.mu.Lock()
 	t.Cleanup(func() {
-		p.mu.Lock()
 		for _, pt := range p.ports {
 			pt.release()
 		}
@@ -65,8 +65,6 @@ func come(t *testing.T, d *dispatcher) {
 // The turn is that of who was given one longest ago, and not of who got idle first.
 func TestDispatchTurns(t *testing.T) {
 	p := bench(t)
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	a, d := p.hire(t)
 	b, _ := p.hire(t)
 	come(t, d)
@@ -83,8 +81,6 @@ func TestDispatchTurns(t *testing.T) {
 // Who asks twice has one share, and one connection at a time.
 func TestDispatchOnce(t *testing.T) {
 	p := bench(t)
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	w, d := p.hire(t)
 	d.port.join(w, message{})
 	<-w.outbox
@@ -98,8 +94,6 @@ func TestDispatchOnce(t *testing.T) {
 // Connections that come back are given in the order in which they came.
 func TestDispatchOrder(t *testing.T) {
 	p := bench(t)
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	w, d := p.hire(t)
 	come(t, d)
 	come(t, d)
@@ -115,8 +109,6 @@ func TestDispatchOrder(t *testing.T) {
 // time when it has a connection or has gone.
 func TestDispatchFull(t *testing.T) {
 	p := bench(t)
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	a, d := p.hire(t)
 	b, _ := p.hire(t)
 	come(t, d)
@@ -142,8 +134,6 @@ func TestDispatchFull(t *testing.T) {
 // for it has it again.
 func TestPortAge(t *testing.T) {
 	p := bench(t)
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	w, d := p.hire(t)
 	pt := d.port
 	age := func(ticks int) (events int) {
@@ -176,8 +166,6 @@ func TestPortAge(t *testing.T) {
 // The end comes when all who were there have been accepted, whoever refuses in between.
 func TestDispatchFinish(t *testing.T) {
 	p := bench(t)
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	w, d := p.hire(t)
 	come(t, d)
 	come(t, d)
@@ -197,8 +185,6 @@ func TestDispatchFinish(t *testing.T) {
 // bounds, as is the number of ports.
 func TestPortData(t *testing.T) {
 	p := bench(t)
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	w, d := p.hire(t)
 	ask := func(index int, data string) message {
 		q := query{Index: index, Address: new(string), Port: new(int), AddressType: []byte("4")}

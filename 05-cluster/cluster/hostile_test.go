@@ -54,7 +54,7 @@ var hostilities = map[string]func(w raw, key string) error{
 	},
 	"every verdict twice": func(w raw, key string) error {
 		return repeat(20, func(int) error {
-			seq := w.newconn(key)
+			seq := w.newconn()
 			w.judge(seq, false)
 			w.judge(seq, true)
 			return w.judge(seq, false)
@@ -115,7 +115,7 @@ func repeat(n int, do func(int) error) error {
 
 func init() {
 	roles["hostile"] = func(args ...string) error {
-		w, key, err := rawListen("127.0.0.1", 0)
+		w, key, err := rawListen()
 		if err != nil {
 			return err
 		}
@@ -221,7 +221,7 @@ func TestHostileFlood(t *testing.T) {
 
 func init() {
 	roles["flood"] = func(...string) error {
-		w, _, err := rawListen("127.0.0.1", 0)
+		w, _, err := rawListen()
 		if err != nil {
 			return err
 		}

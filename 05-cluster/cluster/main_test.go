@@ -3,7 +3,6 @@ package cluster
 import (
 	"bufio"
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -29,7 +28,6 @@ import (
 const patience = 30 * time.Second
 
 func TestMain(m *testing.M) {
-	flag.Set("test.parallel", "12") // these tests wait more than they work
 	programtest.Main(m, func() {
 		if err := roles[os.Args[1]](os.Args[2:]...); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -24,13 +24,13 @@ func rawJoin() (raw, error) {
 	return w, w.tell(map[string]any{"cmd": command, "act": actOnline, "seq": 0})
 }
 
-// rawListen joins the cluster and listens.
-func rawListen(host string, port int) (w raw, key string, err error) {
+// rawListen joins the cluster and listens on any free port of loopback.
+func rawListen() (w raw, key string, err error) {
 	if w, err = rawJoin(); err != nil {
 		return w, "", err
 	}
 	query := map[string]any{"cmd": command, "act": actQuery, "seq": 1, "index": 0, "data": nil,
-		"address": host, "port": port, "addressType": 4}
+		"address": "127.0.0.1", "port": 0, "addressType": 4}
 	if err := w.tell(query); err != nil {
 		return w, "", err
 	}
@@ -60,7 +60,7 @@ func (w raw) next() (message, ipc.Message, error) {
 }
 
 // newconn waits for a connection, and returns its number.
-func (w raw) newconn(string) (seq int64) {
+func (w raw) newconn() (seq int64) {
 	for {
 		m, raw, err := w.next()
 		if errors.Is(err, io.EOF) || m.Act == actConnection {

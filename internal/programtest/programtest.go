@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"log"
 	"os"
@@ -44,6 +45,7 @@ func Main(m *testing.M, main func()) {
 		main()
 		os.Exit(0)
 	}
+	flag.Set("test.parallel", "12") // tests of processes wait more than they work
 	adoptOrphans()
 	os.Exit(m.Run())
 }

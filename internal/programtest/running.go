@@ -27,9 +27,15 @@ type Running struct {
 	seen  int // lines that Await has passed
 }
 
-// Launch starts cmd, which comes from Command, and waits until it has told its
+// Launch is LaunchCommand for a command line.
+func Launch(t *testing.T, words ...string) *Running {
+	t.Helper()
+	return LaunchCommand(t, Command(t, words...))
+}
+
+// LaunchCommand starts cmd, which comes from Command, and waits until it has told its
 // address: in its first line with http://. Both of its outputs are read.
-func Launch(t *testing.T, cmd *exec.Cmd) *Running {
+func LaunchCommand(t *testing.T, cmd *exec.Cmd) *Running {
 	t.Helper()
 	r := &Running{Cmd: cmd, t: t}
 	r.more = sync.NewCond(&r.mu)

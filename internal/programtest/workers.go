@@ -4,6 +4,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -33,6 +35,14 @@ func Script(t *testing.T, text string) string {
 	path := filepath.Join(t.TempDir(), "worker.sh")
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	return "sh " + path
+}
+
+// PIDIn is the pid of who gave this answer, one of package site.
+func PIDIn(t *testing.T, answer string) int {
+	t.Helper()
+	pid, err := strconv.Atoi(strings.TrimPrefix(answer, "worker "))
+	require.NoError(t, err)
+	return pid
 }
 
 // RequireEndWith waits for the end of the primary, and requires that a second later
