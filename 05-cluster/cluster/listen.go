@@ -55,7 +55,7 @@ func (l *link) open(network, address string, resolve resolver, s server, at *pla
 	q, addr, err := resolve(network, address)
 	if err == nil {
 		*at = place{link: l, query: l.count(q), addr: addr}
-		err = at.ask(s)
+		err = at.request(s)
 	}
 	if err != nil {
 		return &net.OpError{Op: "listen", Net: network, Addr: addr, Err: err}
@@ -71,8 +71,8 @@ type place struct {
 	addr  net.Addr
 }
 
-// ask asks the primary for the place of s, and tells it when s listens there.
-func (at *place) ask(s server) error {
+// request asks the primary for the place of s, and tells it when s listens there.
+func (at *place) request(s server) error {
 	if err := at.link.ask(message{Act: actQuery, Where: &at.query, Data: null}, s); err != nil {
 		at.link.uncount(at.query)
 		if at.key != "" { // the primary believes that it is open
@@ -150,7 +150,7 @@ func resolveStream(network, address string) (query, net.Addr, error) {
 		if err != nil {
 			return query{}, nil, err
 		}
-		return ask(network[3:], addr.IP, addr.Zone, addr.Port), addr, nil
+		return queryFor(network[3:], addr.IP, addr.Zone, addr.Port), addr, nil
 	}
 	return query{}, nil, net.UnknownNetworkError(network)
 }
@@ -180,7 +180,7 @@ func resolvePacket(network, address string) (query, net.Addr, error) {
 	if err != nil {
 		return query{}, nil, err
 	}
-	q, noFD := ask(network[3:], addr.IP, addr.Zone, addr.Port), -1
+	q, noFD := queryFor(network[3:], addr.IP, addr.Zone, addr.Port), -1
 	if q.Address == nil { // both families
 		any := "::"
 		q.Address, q.AddressType = &any, []byte("6")
@@ -189,8 +189,8 @@ func resolvePacket(network, address string) (query, net.Addr, error) {
 	return q, addr, nil
 }
 
-// ask is a query for an address of a family: 4, 6, or "" for both.
-func ask(family string, ip net.IP, zone string, port int) query {
+// queryFor is a query for an address of a family: 4, 6, or "" for both.
+func queryFor(family string, ip net.IP, zone string, port int) query {
 	q := query{Port: &port, AddressType: []byte("4")}
 	switch {
 	case ip == nil && family == "":
