@@ -18,14 +18,14 @@ type First struct {
 }
 
 // firstsKept is how many are kept for whoever reads them later. It is more than any
-// chapter has workers.
+// demonstration has workers.
 const firstsKept = 1000
 
 // Crowd is a number of visitors who come again and again. Visit and Sofar may be
 // called from any goroutine, Disperse once.
 type Crowd struct {
 	// Firsts has each answer's first time. There is room for 1000 of them that
-	// nobody reads; then the visitors wait.
+	// nobody reads; more are dropped.
 	Firsts chan First
 
 	ctx     context.Context
@@ -40,22 +40,33 @@ type Crowd struct {
 // Gather lets so many visitors come, each with a short rest between two visits. They
 // come until Disperse is called, which must be, or ctx ends.
 func Gather(ctx context.Context, address string, visitors int, rest time.Duration) *Crowd {
+	return gather(ctx, visitors, rest, visitor{address: address})
+}
+
+// GatherRegulars is Gather for visitors who keep their connections: each has one for all
+// visits, until the server ends it, and then the next.
+func GatherRegulars(ctx context.Context, address string, visitors int, rest time.Duration) *Crowd {
+	return gather(ctx, visitors, rest, visitor{address: address, regular: true})
+}
+
+func gather(ctx context.Context, visitors int, rest time.Duration, like visitor) *Crowd {
 	c := &Crowd{
 		Firsts:  make(chan First, firstsKept),
 		ctx:     ctx,
-		address: address,
+		address: like.address,
 		enough:  make(chan struct{}),
 		tally:   Tally{Answered: map[string]int{}},
 	}
 	for range visitors {
-		c.gone.Go(func() { c.comeAgain(rest) })
+		c.gone.Go(func() { c.comeAgain(like, rest) })
 	}
 	return c
 }
 
-func (c *Crowd) comeAgain(rest time.Duration) {
+func (c *Crowd) comeAgain(v visitor, rest time.Duration) {
+	defer v.leave()
 	for c.ctx.Err() == nil {
-		c.Visit("/")
+		c.visit(&v, "/", func() {})
 		select {
 		case <-c.enough:
 			return
@@ -66,7 +77,7 @@ func (c *Crowd) comeAgain(rest time.Duration) {
 
 // Visit makes one more visit that counts, in the caller's goroutine.
 func (c *Crowd) Visit(path string) (answer string, err error) {
-	o := c.visit(path, func() {})
+	o := c.visit(&visitor{address: c.address}, path, func() {})
 	return o.answer, o.err
 }
 
@@ -78,15 +89,15 @@ func (c *Crowd) Begin(path string) (end func()) {
 	go func() {
 		defer close(ended)
 		defer begin()
-		c.visit(path, begin)
+		c.visit(&visitor{address: c.address}, path, begin)
 	}()
 	<-begun
 	return func() { <-ended }
 }
 
-func (c *Crowd) visit(path string, begun func()) outcome {
+func (c *Crowd) visit(v *visitor, path string, begun func()) outcome {
 	start := time.Now()
-	o := visit(c.ctx, c.address, path, begun)
+	o := v.visit(c.ctx, path, begun)
 	c.count(o, time.Since(start))
 	return o
 }
@@ -105,14 +116,21 @@ func (c *Crowd) count(o outcome, took time.Duration) {
 	switch {
 	case o.err == nil:
 		if t.Answered[o.answer]++; t.Answered[o.answer] == 1 {
-			c.Firsts <- First{o.answer, now}
+			c.first(First{o.answer, now})
 		}
 	case errors.Is(o.err, syscall.ECONNREFUSED):
 		t.Refused++
 	case errors.Is(o.err, context.DeadlineExceeded), errors.Is(o.err, os.ErrDeadlineExceeded):
 		t.Hung++
 	default:
-		t.CutOff = append(t.CutOff, Cut{At: now, Err: o.err, From: o.from, Half: o.begun})
+		t.CutOff = append(t.CutOff, Cut{At: now, Err: o.err, From: o.from, Again: o.again, Half: o.begun})
+	}
+}
+
+func (c *Crowd) first(f First) {
+	select {
+	case c.Firsts <- f:
+	default:
 	}
 }
 

@@ -17,6 +17,8 @@ type Cut struct {
 	At   time.Time
 	Err  error
 	From string // the local address of the visitor's connection, "" if there was none
+	// Again says that the connection had been kept from the visit before.
+	Again bool
 	// Half says that the answer had begun: its header had been read. One that came
 	// whole, with a status other than 200, had begun, too.
 	Half bool

@@ -2,11 +2,13 @@ package visitors
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -84,4 +86,48 @@ func TestCrowd(t *testing.T) {
 	met := c.Disperse()
 	require.Equal(t, met.Visits(), met.Answered["worker 1"])
 	require.Empty(t, c.Firsts)
+}
+
+// Regulars have one connection each, and the next one when the server ends that. A server
+// that ends it without an answer cuts them off.
+func TestRegulars(t *testing.T) {
+	var mu sync.Mutex
+	connections := map[string]int{} // requests of each
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		connections[r.RemoteAddr]++
+		nth := connections[r.RemoteAddr]
+		last := len(connections)%2 == 0
+		mu.Unlock()
+		if nth == 3 && !last {
+			panic(http.ErrAbortHandler)
+		}
+		if nth == 3 {
+			w.Header().Set("Connection", "close")
+		}
+		io.WriteString(w, "worker 1")
+	}))
+	defer server.Close()
+	c := GatherRegulars(t.Context(), server.Listener.Addr().String(), 1, 0)
+	for len(c.Sofar().CutOff) < 3 {
+		time.Sleep(time.Millisecond)
+	}
+	met := c.Disperse()
+	for _, cut := range met.CutOff {
+		require.True(t, cut.Again)
+		require.False(t, cut.Half)
+		require.Equal(t, 3, connections[cut.From])
+	}
+	require.GreaterOrEqual(t, len(connections), 5)
+	require.GreaterOrEqual(t, met.Answered["worker 1"], 12)
+}
+
+// What nobody reads of the first answers does not hold up the visitors.
+func TestManyFirsts(t *testing.T) {
+	c := Gather(t.Context(), "", 0, 0)
+	for i := range firstsKept + 1 {
+		c.count(outcome{answer: fmt.Sprint(i)}, 0)
+	}
+	require.Equal(t, "0", (<-c.Firsts).Name)
+	require.Len(t, c.Disperse().Answered, firstsKept+1)
 }
