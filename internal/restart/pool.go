@@ -1,6 +1,7 @@
 package restart
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -29,6 +30,7 @@ type place struct {
 	allows int       // see Add
 	ready  time.Time // of its worker; zero before
 	inARow int       // see Failures
+	ever   int       // see Restarts
 
 	owed    bool      // its worker is to be started,
 	since   time.Time // since then,
@@ -68,6 +70,7 @@ func (p *Pool) Take(now time.Time) (number int, ok bool) {
 	}
 	next.owed, next.ready = false, time.Time{}
 	if next.counted {
+		next.ever++
 		p.recent = append(p.recent, now)
 		p.recent = p.recent[max(0, len(p.recent)-p.limit()):]
 	}
@@ -126,8 +129,19 @@ func (p *Pool) Failures(number int) int {
 	return 0
 }
 
+// Restarts is how often the worker of a place has been started again after a failure.
+func (p *Pool) Restarts(number int) int {
+	if pl := p.places[number]; pl != nil {
+		return pl.ever
+	}
+	return 0
+}
+
+// Places are the numbers of all places, smallest first.
+func (p *Pool) Places() []int { return slices.Sorted(maps.Keys(p.places)) }
+
 // Ended says that the worker of a place has ended, or could not be started. One
-// that was asked to leaves the place for good.
+// that was asked to leaves the place for good, and is not waited for.
 func (p *Pool) Ended(number int, reason Reason, now time.Time) {
 	pl := p.places[number]
 	switch {
@@ -138,6 +152,9 @@ func (p *Pool) Ended(number int, reason Reason, now time.Time) {
 		p.policy.Restarts -= pl.allows
 		if p.trial == number {
 			p.trial = none
+		}
+		if p.trial == none && !slices.ContainsFunc(slices.Collect(maps.Values(p.places)), (*place).suspendable) {
+			p.open = false // there is nobody left to be suspended
 		}
 		return
 	case pl.owed:
@@ -192,11 +209,14 @@ func (p *Pool) due(pl *place) (at time.Time, ok bool) {
 	if pl.counted {
 		at = later(at, p.room())
 	}
-	if p.open && pl.counted && pl.young {
+	if p.open && pl.suspendable() {
 		return later(at, p.nextTrial), pl == p.nextForTrial()
 	}
 	return at, pl.owed
 }
+
+// suspendable: the start of its worker is what an open circuit suspends.
+func (pl *place) suspendable() bool { return pl.owed && pl.counted && pl.young }
 
 // nextForTrial is the place that has waited longest, unless a trial is under way.
 func (p *Pool) nextForTrial() (longest *place) {
@@ -204,7 +224,7 @@ func (p *Pool) nextForTrial() (longest *place) {
 		return nil
 	}
 	for _, candidate := range p.places {
-		if !candidate.owed || !candidate.counted || !candidate.young {
+		if !candidate.suspendable() {
 			continue
 		}
 		if longest == nil || candidate.since.Before(longest.since) ||

@@ -274,7 +274,7 @@ func TestAsked(t *testing.T) {
 	take(t, p, now)
 	require.Equal(t, HalfOpen, p.Circuit(now))
 	p.Ended(0, Asked, now)
-	require.Equal(t, Open, p.Circuit(now))
+	require.Equal(t, Closed, p.Circuit(now), "there is nobody to be suspended")
 	_, ok := p.Next(now)
 	require.False(t, ok)
 	p.Ended(0, Crashed, now)
@@ -282,6 +282,43 @@ func TestAsked(t *testing.T) {
 	p.Retire(0, now)
 	_, ok = p.Next(now)
 	require.False(t, ok)
+}
+
+// As long as somebody is suspended restarts are, whoever else goes.
+func TestAskedAmongSuspended(t *testing.T) {
+	p, now := New(steady(1), 3, start), start
+	for range 3 {
+		p.Take(now)
+	}
+	p.Ended(0, NeverReady, now)
+	p.Ended(1, NeverReady, now)
+	require.Equal(t, []int{0, 1, 2}, p.Places())
+	for _, asked := range []int{2, 0} {
+		require.Equal(t, Open, p.Circuit(now))
+		p.Ended(asked, Asked, now)
+	}
+	require.Equal(t, Open, p.Circuit(now))
+	p.Ended(1, Asked, now)
+	require.Equal(t, Closed, p.Circuit(now))
+	require.Empty(t, p.Places())
+}
+
+// What is counted as restarts are starts after failures.
+func TestRestarts(t *testing.T) {
+	p, now := New(steady(1), 1, start), start
+	take(t, p, now)
+	require.Zero(t, p.Restarts(0))
+	p.Ready(0, now)
+	now = now.Add(StableAfter)
+	p.Retire(0, now)
+	take(t, p, now)
+	require.Zero(t, p.Restarts(0))
+	p.Ready(0, now)
+	now = now.Add(StableAfter)
+	p.Ended(0, Killed, now)
+	take(t, p, now)
+	require.Equal(t, 1, p.Restarts(0))
+	require.Zero(t, p.Restarts(7))
 }
 
 // Failures that are further apart than the period do not add up.
