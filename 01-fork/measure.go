@@ -1,10 +1,7 @@
 package main
 
 import (
-	"fmt"
-	"os"
 	"runtime"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -15,20 +12,6 @@ func cpuTime() time.Duration {
 	var usage syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &usage) // fails for another first argument only
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-}
-
-// pss is the memory of a process in bytes: its own pages, and its part of those
-// that it shares with others, such as the program itself: proc_pid_smaps(5).
-// It is 0 where the kernel does not tell, as macOS's.
-func pss(pid int) int64 {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	for line := range strings.Lines(string(text)) {
-		var kilobytes int64
-		if n, _ := fmt.Sscanf(line, "Pss: %d kB", &kilobytes); n == 1 {
-			return kilobytes << 10
-		}
-	}
-	return 0
 }
 
 // goroutineMemory is what one more goroutine takes while it waits, in bytes.

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"playing-with-processes/internal/supervise"
 )
 
 // primary does the whole job in three ways, and compares them.
@@ -72,7 +74,7 @@ func inProcesses(ctx context.Context, parts []share, command func() *exec.Cmd) (
 	done.wall = time.Since(start)
 
 	for _, w := range workers { // while all are there: they share pages
-		w.memory = pss(w.Pid())
+		w.memory = supervise.Memory(w.Pid())
 	}
 	for _, w := range workers {
 		if err := w.end(); err != nil {

@@ -2,7 +2,7 @@
 // they start, outlives its end or escapes it.
 //
 // Read on in ladder.go, which is how a worker is made to leave, and in voice.go,
-// which is what it says to people.
+// which is what it says to people; memory.go tells what it takes.
 package supervise
 
 import (
