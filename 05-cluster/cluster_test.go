@@ -196,7 +196,7 @@ func TestComplaints(t *testing.T) {
 		{"-n x", 2, "invalid value"},
 		{"-addr=", 2, "-addr is empty"},
 		{"-exec=", 2, "-exec is empty"},
-		{"-sched fair", 2, `-sched "fair": there are [none rr]`},
+		{"-sched fair", 2, `-sched "fair": there are [none rr sticky]`},
 		{"-exec node/worker.js -addr 127.0.0.1:0", 2, "-addr is for this program's own workers"},
 		{"-exec node/worker.mjs", 2, "-exec node/worker.mjs: there is no such file"},
 		{"-accept 1ms", 2, "-accept 1ms: it takes at least 100ms"},

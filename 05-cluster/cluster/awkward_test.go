@@ -340,7 +340,7 @@ func TestAwkwardErrors(t *testing.T) {
 	_, err = r.Fork()
 	require.ErrorIs(t, err, ErrShutdown)
 	_, err = SetupPrimary(Settings{Policy: "fair"})
-	require.EqualError(t, err, "policy fair: there are [none rr]")
+	require.EqualError(t, err, "policy fair: there are [none rr sticky]")
 }
 
 func init() {

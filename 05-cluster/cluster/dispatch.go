@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"cmp"
 	"os"
 	"slices"
 	"sync"
@@ -16,33 +15,51 @@ const (
 	// acceptAgain is the pause after an error that will pass, as when there is no
 	// descriptor left.
 	acceptAgain = 50 * time.Millisecond
+	// maxLine is how many wait here for a certain worker while another is idle; more
+	// wait in the kernel. It keeps who visits a slow one from using up our descriptors.
+	maxLine = 256
 )
 
-// dispatcher accepts connections and gives each to a worker: Node's round robin, in which
-// the turn goes around among those who are idle.
+// dispatcher accepts connections and gives each to a worker that is idle. Which one is
+// for the line to say.
 //
 // A worker has one connection at a time that it has not accepted. Only when there is one
 // for it the next is taken from the kernel's queue: there it is safe, whoever dies.
 type dispatcher struct {
-	port     *port
-	queue    queue
-	changed  sync.Cond         // of the primary's mu: something that follows has changed
-	idle     []*Worker         // can take a connection
-	full     []*Worker         // have refused one
-	turns    map[*Worker]int64 // when each was last given one
-	returned []*os.File        // connections that nobody has: most came back
-	given    int               // connections that have not been accepted
+	port    *port
+	queue   queue
+	line    line
+	changed sync.Cond // of the primary's mu: something that follows has changed
+	idle    []*Worker // can take a connection
+	full    []*Worker // have refused one
+	given   int       // connections that have not been accepted
 
 	waiting   bool // a goroutine waits for a connection
 	finishing bool // nobody is let in any more,
 	closed    bool // nor served
 }
 
-func newDispatcher(p *Primary, pt *port) scheduler {
+// line is the connections that nobody has, and knows which of them is for whom. The
+// caller has the primary's mu.
+type line interface {
+	// enter takes in one more, as the last.
+	enter(conn *os.File)
+	// match takes out one that is for a worker who is idle, of whom there are some. It
+	// is nil if there is none.
+	match(idle []*Worker) (*os.File, *Worker)
+	// leave forgets a worker.
+	leave(w *Worker)
+	// len is how many wait.
+	len() int
+	// clear takes out all.
+	clear() []*os.File
+}
+
+func newDispatcher(p *Primary, pt *port, l line) scheduler {
 	d := &dispatcher{
 		port:  pt,
 		queue: newQueue(pt.fd, pt.key),
-		turns: map[*Worker]int64{},
+		line:  l,
 	}
 	d.changed.L = &p.mu
 	p.running.Go(d.wait)
@@ -67,7 +84,7 @@ func (d *dispatcher) rest(w *Worker) {
 
 func (d *dispatcher) leave(w *Worker) {
 	d.forget(w)
-	delete(d.turns, w)
+	d.line.leave(w)
 	d.dispatch()
 }
 
@@ -79,42 +96,41 @@ func (d *dispatcher) forget(w *Worker) {
 // dispatch gives connections to who is idle. It is called when something has changed.
 func (d *dispatcher) dispatch() {
 	for len(d.idle) > 0 {
+		if conn, w := d.line.match(d.idle); conn != nil {
+			d.give(conn, w)
+			continue
+		}
 		conn := d.next()
 		if conn == nil {
 			break
 		}
-		d.give(conn)
+		d.line.enter(conn)
 	}
-	if d.waiting && len(d.idle) == 0 {
+	if d.open() {
+		d.changed.Signal()
+	} else if d.waiting {
 		d.queue.interrupt()
 	}
-	if len(d.idle) > 0 {
-		d.changed.Signal() // there is somebody to wait for
-	}
-	if d.finishing && !d.waiting && d.given == 0 && (len(d.returned) == 0 || len(d.port.members) == 0) {
+	if d.finishing && !d.waiting && d.given == 0 && (d.line.len() == 0 || len(d.port.members) == 0) {
 		d.port.release()
 	}
 }
 
-// next is the connection that has waited longest, or nil.
-func (d *dispatcher) next() (conn *os.File) {
-	if len(d.returned) > 0 {
-		conn, d.returned = d.returned[0], d.returned[1:]
-		return conn
-	}
-	if d.waiting || d.finishing { // whoever comes next is waited for
+// open reports whether there is somebody for who comes next.
+func (d *dispatcher) open() bool { return len(d.idle) > 0 && d.line.len() < maxLine }
+
+// next is who has waited longest in the kernel's queue, or nil.
+func (d *dispatcher) next() *os.File {
+	if d.waiting || d.finishing || d.line.len() >= maxLine { // whoever comes next is waited for, or shall wait
 		return nil
 	}
 	return d.queue.take()
 }
 
-// give gives a connection to the worker whose turn it is: that was given one longest ago.
-// Node takes who is idle for longest, and so gives more to who is quick.
-func (d *dispatcher) give(conn *os.File) {
-	w := slices.MinFunc(d.idle, func(a, b *Worker) int { return cmp.Compare(d.turns[a], d.turns[b]) })
+func (d *dispatcher) give(conn *os.File, w *Worker) {
 	d.forget(w)
 	d.given++
-	d.turns[w] = w.give(conn, d)
+	w.give(conn, d)
 }
 
 // wait is a goroutine that waits for connections while there is somebody for them.
@@ -123,7 +139,7 @@ func (d *dispatcher) wait() {
 	mu.Lock()
 	defer mu.Unlock()
 	for !d.finishing {
-		if len(d.idle) == 0 {
+		if !d.open() {
 			d.changed.Wait()
 			continue
 		}
@@ -150,7 +166,7 @@ func (d *dispatcher) offer(conn *os.File) {
 		d.port.turnedAway(1)
 		return
 	}
-	d.returned = append(d.returned, conn)
+	d.line.enter(conn)
 }
 
 // accepted lets the worker have the next one, and the others, which may have room again,
@@ -194,21 +210,27 @@ func (d *dispatcher) back(conn *os.File) {
 func (d *dispatcher) lost(conn *os.File) {
 	d.given--
 	reset(conn)
+	d.port.primary.reset++
 	d.dispatch()
 }
 
-func (d *dispatcher) turnAway() (n int) {
+func (d *dispatcher) queued() int { return d.line.len() + d.queue.len() }
+
+func (d *dispatcher) turnAway() int {
+	away := d.line.clear()
 	for conn := d.next(); conn != nil; conn = d.next() {
-		reset(conn)
-		n++
+		away = append(away, conn)
 	}
-	return n
+	for _, conn := range away {
+		reset(conn)
+	}
+	return len(away)
 }
 
 // finish takes all that is in the queue, whose end would reset it.
 func (d *dispatcher) finish() {
 	for conn := d.queue.take(); conn != nil; conn = d.queue.take() {
-		d.returned = append(d.returned, conn)
+		d.line.enter(conn)
 	}
 	d.end()
 	d.dispatch()

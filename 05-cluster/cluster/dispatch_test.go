@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -88,7 +89,7 @@ func TestDispatchOnce(t *testing.T) {
 	come(t, d)
 	require.GreaterOrEqual(t, given(w), int64(0))
 	require.Equal(t, int64(-1), given(w))
-	require.Len(t, d.returned, 1)
+	require.Equal(t, 1, d.line.len())
 }
 
 // Connections that come back are given in the order in which they came.
@@ -98,7 +99,7 @@ func TestDispatchOrder(t *testing.T) {
 	come(t, d)
 	come(t, d)
 	come(t, d)
-	waiting := append([]*os.File(nil), d.returned...)
+	waiting := slices.Clone(d.line.(*turns).waiting)
 	require.Len(t, waiting, 2)
 	w.judged(given(w), true)
 	seq := given(w)

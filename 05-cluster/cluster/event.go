@@ -47,6 +47,16 @@ type (
 		Next       time.Duration // to the trial start, if they are suspended
 		FirstError string        // what the trouble began with
 	}
+	// Reloading: the workers are being replaced, one at a time.
+	Reloading struct{}
+	// Reloaded: that is over. If there is an Err, so many are Left as they were.
+	Reloaded struct {
+		Replaced, Left int
+		Took           time.Duration
+		Err            error
+	}
+	// Scaled: there shall be another number of workers.
+	Scaled struct{ From, To int }
 	// TurnedAway: so many connections were reset, because there was no worker for
 	// them for Settings.QueueTimeout, or until the end.
 	TurnedAway struct {
@@ -66,6 +76,15 @@ func (e Disconnect) String() string { return fmt.Sprintf("%v: the channel has en
 func (e Failed) String() string     { return fmt.Sprintf("cannot start a worker: %v", e.Err) }
 func (e TurnedAway) String() string {
 	return fmt.Sprintf("nobody could serve them at %s: %d connections were reset", e.Address, e.Connections)
+}
+
+func (Reloading) String() string { return "reload: one worker at a time" }
+func (e Scaled) String() string  { return fmt.Sprintf("scale from %d to %d", e.From, e.To) }
+func (e Reloaded) String() string {
+	if e.Err == nil {
+		return fmt.Sprintf("reload: all %d are new, after %.1fs", e.Replaced, e.Took.Seconds())
+	}
+	return fmt.Sprintf("reload: stopped with %d new and %d old, who serve on: %v", e.Replaced, e.Left, e.Err)
 }
 
 func (e Exit) String() string {

@@ -36,7 +36,7 @@ func TestRungQueue(t *testing.T) {
 		}
 		d := r.dispatcher()
 		r.Primary.mu.Lock()
-		here := len(d.returned)
+		here := d.line.len()
 		r.Primary.mu.Unlock()
 		require.Zero(t, here, "they wait in the kernel")
 		workers, _ = r.fork(1)

@@ -75,7 +75,7 @@ func testKills(t *testing.T, worker []string, policy restart.Policy, kills int) 
 func (r *rig) followAccepts() (accepted func(visitors.Cut) bool) {
 	var mu sync.Mutex
 	when := map[string]time.Time{} // by the visitor's address
-	r.onAccept = func(conn *os.File) {
+	r.onAccept = func(_ *Worker, conn *os.File) {
 		mu.Lock()
 		defer mu.Unlock()
 		when[peer(conn)] = time.Now()

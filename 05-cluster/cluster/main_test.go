@@ -56,6 +56,9 @@ var (
 	nodeHTTP = []string{"node", "testdata/http.js", "127.0.0.1:0"}
 )
 
+// nodePolicies are those that Node has.
+var nodePolicies = []Policy{RoundRobin, None}
+
 // rig is a primary in this process, with workers, and what has happened to them.
 type rig struct {
 	*Primary

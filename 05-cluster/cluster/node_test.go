@@ -590,7 +590,7 @@ func same(t *testing.T, n int, play func(t *testing.T) (words []string, see func
 func underEach(t *testing.T, test func(t *testing.T, p Policy)) {
 	programtest.NeedNode(t)
 	t.Parallel()
-	for _, p := range Policies() {
+	for _, p := range nodePolicies {
 		t.Run(string(p), func(t *testing.T) {
 			t.Parallel()
 			test(t, p)

@@ -18,20 +18,8 @@ import (
 // always shared.
 type Policy string
 
-const (
-	// RoundRobin: the primary accepts, and gives each connection to an idle worker, in
-	// turn. Node's SCHED_RR.
-	RoundRobin Policy = "rr"
-	// None: the workers have the socket, and race for each connection. Node's
-	// SCHED_NONE.
-	None Policy = "none"
-)
-
-// policies are all there are. To add one is to add a file, and a line here.
-var policies = map[Policy]func(*Primary, *port) scheduler{
-	RoundRobin: newDispatcher,
-	None:       newShared,
-}
+// policies are all there are. Each is in a file of its own, which puts it here.
+var policies = map[Policy]func(*Primary, *port) scheduler{}
 
 // Policies returns the names of all.
 func Policies() []Policy { return slices.Sorted(maps.Keys(policies)) }
@@ -47,6 +35,8 @@ type scheduler interface {
 	finish()
 	// turnAway resets the connections that wait, and tells how many.
 	turnAway() int
+	// queued is how many connections no worker has, as far as is known.
+	queued() int
 	// close closes the socket, and turns away who comes back.
 	close()
 }
@@ -138,6 +128,7 @@ func (pt *port) turnAway() { pt.turnedAway(pt.scheduler.turnAway()) }
 
 func (pt *port) turnedAway(n int) {
 	if n > 0 {
+		pt.primary.reset += n
 		pt.primary.tell(TurnedAway{pt.address, n})
 	}
 }

@@ -38,6 +38,8 @@ type Settings struct {
 	// QueueTimeout is how long connections wait for a port's first worker before
 	// they are reset; 0 means 30 s.
 	QueueTimeout time.Duration
+	// ReadyTimeout is how long a reload waits for a new worker to listen; 0 means 30 s.
+	ReadyTimeout time.Duration
 	// DrainTimeout is how long a worker that leaves may finish what is open before
 	// it is killed; 0 means 5 s. (`docker stop` waits for 10.)
 	DrainTimeout time.Duration
@@ -65,6 +67,7 @@ func (s Settings) withDefaults() (Settings, error) {
 	}
 	s.AcceptTimeout = cmp.Or(s.AcceptTimeout, 5*time.Second)
 	s.QueueTimeout = cmp.Or(s.QueueTimeout, 30*time.Second)
+	s.ReadyTimeout = cmp.Or(s.ReadyTimeout, 30*time.Second)
 	s.DrainTimeout = cmp.Or(s.DrainTimeout, 5*time.Second)
 	if s.Restart == nil {
 		policy := restart.Default(0) // Add makes it more
@@ -96,11 +99,13 @@ type Primary struct {
 	due      *time.Timer   // for that
 	trouble  restart.Trouble
 	circuit  restart.Circuit // as last told
+	reload   *reload         // the last one, or nil
+	reset    int             // connections, ever
 	closing  bool            // told to end,
 	over     bool            // and all has
 	endWatch func()
 
-	onAccept func(*os.File) // a worker has accepted it; for tests
+	onAccept func(*Worker, *os.File) // a worker has accepted it; for tests
 }
 
 // SetupPrimary makes this process a primary, which has no workers yet. Call Shutdown
@@ -129,7 +134,7 @@ func newPrimary(settings Settings) *Primary {
 		ports:    map[string]*port{},
 		pool:     restart.New(*settings.Restart, 0, time.Now()),
 		endWatch: func() {},
-		onAccept: func(*os.File) {},
+		onAccept: func(*Worker, *os.File) {},
 	}
 }
 
@@ -140,6 +145,11 @@ func (p *Primary) Fork() (*Worker, error) {
 	if p.closing {
 		return nil, ErrShutdown
 	}
+	return p.fork()
+}
+
+// fork is Fork for who has p.mu.
+func (p *Primary) fork() (*Worker, error) {
 	place := p.pool.Add()
 	w, err := p.start(place)
 	if err != nil {
@@ -170,9 +180,11 @@ func (p *Primary) start(place int) (*Worker, error) {
 	}
 	w := &Worker{
 		id: p.lastID, place: place, primary: p, process: process,
-		outbox:  make(chan parcel, maxOutbox),
-		ports:   map[string]*port{},
-		flights: map[int64]*flight{},
+		outbox:    make(chan parcel, maxOutbox),
+		listening: make(chan struct{}),
+		gone:      make(chan struct{}),
+		ports:     map[string]*port{},
+		flights:   map[int64]*flight{},
 	}
 	p.workers[w.id] = w
 	p.tell(Forked{w})

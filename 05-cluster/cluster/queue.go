@@ -42,6 +42,12 @@ func (q queue) wait() (conn *os.File, err error) {
 	return conn, err
 }
 
+// len is how many connections wait, as far as is known.
+func (q queue) len() (n int) {
+	q.raw.Control(func(fd uintptr) { n = backlog(int(fd)) })
+	return n
+}
+
 func (q queue) interrupt() { q.file.SetReadDeadline(time.Unix(1, 0)) }
 func (q queue) arm()       { q.file.SetReadDeadline(time.Time{}) }
 func (q queue) close()     { q.file.Close() }

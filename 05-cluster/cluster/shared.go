@@ -5,6 +5,11 @@ import (
 	"os"
 )
 
+// None: the workers have the socket, and race for each connection. Node's SCHED_NONE.
+const None Policy = "none"
+
+func init() { policies[None] = newShared }
+
 // shared gives each worker the socket itself. The kernel gives each connection to one of
 // those who wait for it, and what no worker has accepted waits in its queue, which the
 // primary keeps. What a worker has accepted is its own: if it dies before it reads, nobody
@@ -27,3 +32,10 @@ func (shared) leave(*Worker) {}
 func (s shared) finish()     { s.port.release() } // the workers may still have it
 func (shared) turnAway() int { return 0 }
 func (s shared) close()      { s.socket.Close() }
+
+func (s shared) queued() (n int) {
+	if raw, err := s.socket.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { n = backlog(int(fd)) })
+	}
+	return n
+}

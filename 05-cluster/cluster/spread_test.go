@@ -75,7 +75,7 @@ func (r *rig) rest(workers int) {
 func TestMixed(t *testing.T) {
 	programtest.NeedNode(t)
 	t.Parallel()
-	for _, policy := range Policies() {
+	for _, policy := range nodePolicies {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()
 			var r *rig

@@ -179,7 +179,7 @@ type deed struct {
 func underNode(t *testing.T, test func(t *testing.T, policy Policy)) {
 	t.Parallel()
 	programtest.NeedNode(t)
-	for _, policy := range Policies() {
+	for _, policy := range nodePolicies {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()
 			test(t, policy)

@@ -39,16 +39,23 @@ type Worker struct {
 	process *supervise.Process
 	outbox  chan parcel
 
+	listening chan struct{} // closed when it does
+	gone      chan struct{} // closed after its end
+	end       Exit          // valid then
+
 	// The primary's mu guards these.
-	place         int // in the pool, or none if a successor has it
+	place         int // in the pool, or none if it has left that
 	online, ready bool
+	candidate     bool // of a reload, and has not taken over yet
 	leaving       bool // on its way out, and no failure,
 	asked         bool // because we said so: nobody takes its place
+	disconnected  bool // there is no channel any more
 	ended         bool
 	unheard       bool   // we have not heard all that it has said
 	why           string // we have killed it
 	ports         map[string]*port
 	flights       map[int64]*flight // by the seq of their message
+	accepted      int               // connections, ever
 }
 
 // flight is a connection that a worker has been given, and has not accepted yet. Until
@@ -94,6 +101,14 @@ func (w *Worker) leave() {
 	w.asked = true
 	w.post(message{Act: actDisconnect, Within: w.primary.within()}, nil)
 	w.leaves()
+	w.resign()
+}
+
+// resign gives up its place, in which nobody follows.
+func (w *Worker) resign() {
+	w.primary.pool.Ended(w.place, restart.Asked, time.Now())
+	w.place = none
+	w.primary.replace() // others may be due earlier now
 }
 
 // leaves takes the worker off its ports, and sees to its end.
@@ -120,7 +135,7 @@ func (w *Worker) listen() {
 		}
 		last = err
 	}
-	w.disconnected(last)
+	w.cutOff(last)
 	// It may have closed its channel only, to finish what is open.
 	if !w.process.EndsWithin(w.primary.settings.DrainTimeout) {
 		w.process.Insist()
@@ -183,6 +198,7 @@ func (w *Worker) listens(q query) {
 	}
 	if !w.ready {
 		w.ready = true
+		close(w.listening)
 		w.primary.pool.Ready(w.place, time.Now())
 		w.primary.replace() // may have to ask earlier now
 		time.AfterFunc(w.primary.settings.Restart.StableAfter, w.held)
@@ -224,7 +240,12 @@ func (w *Worker) leavePorts() {
 // place, as if it had sent the retire notice of chapter 04.
 func (w *Worker) announced(seq int64) {
 	w.post(message{Ack: &seq, Within: w.primary.within()}, nil)
-	if !w.leaving {
+	switch {
+	case w.leaving:
+	case w.candidate: // there is no place to be taken yet
+		w.leaves()
+		w.resign()
+	default:
 		w.leaves()
 		w.primary.pool.Retire(w.place, time.Now())
 		w.place = none
@@ -248,7 +269,8 @@ func (w *Worker) judged(seq int64, accepted bool) bool {
 	}
 	delete(w.flights, seq)
 	if accepted {
-		w.primary.onAccept(f.conn)
+		w.accepted++
+		w.primary.onAccept(w, f.conn)
 		f.conn.Close() // a copy here would hold back the end that the worker gives it
 		f.from.accepted(w)
 	} else {
@@ -305,11 +327,12 @@ func (w *Worker) deliver() {
 	}
 }
 
-// disconnected is the end of the channel. All that the worker had said has been heard, or
+// cutOff is the end of the channel. All that the worker had said has been heard, or
 // else the last error is why the channel was ended from here, and no message that got lost.
-func (w *Worker) disconnected(last error) {
+func (w *Worker) cutOff(last error) {
 	w.primary.mu.Lock()
 	defer w.primary.mu.Unlock()
+	w.disconnected = true
 	if last != nil && !errors.Is(last, io.ErrUnexpectedEOF) && !errors.Is(last, ipc.ErrHandleLost) {
 		w.unheard = true
 		w.kill("its channel had to be closed: " + last.Error())
@@ -327,7 +350,8 @@ func (w *Worker) exited() {
 	delete(p.workers, w.id)
 	w.ended = true
 	close(w.outbox)
-	event := w.epitaph()
+	w.end = w.epitaph()
+	close(w.gone)
 	for _, f := range w.flights {
 		if w.unheard { // it may have accepted it
 			f.from.lost(f.conn)
@@ -335,12 +359,14 @@ func (w *Worker) exited() {
 			f.from.back(f.conn)
 		}
 	}
-	p.tell(event)
+	p.tell(w.end)
 	switch {
-	case w.asked:
-		p.pool.Ended(w.place, restart.Asked, time.Now())
-	case !w.leaving:
-		p.failed(w.place, event.Reason, event.String())
+	case w.leaving:
+	case w.candidate:
+		w.resign()
+	default:
+		p.reload.failure(w)
+		p.failed(w.place, w.end.Reason, w.end.String())
 	}
 	p.replace()
 }

@@ -1,0 +1,242 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"playing-with-processes/internal/restart"
+)
+
+// reload is one run of Reload.
+type reload struct {
+	primary *Primary
+	since   int // the workers above this number are new
+	began   time.Time
+	over    chan struct{} // closed at its end
+
+	// The primary's mu guards these.
+	replaced int
+	broken   error // a new worker has failed after it had taken over
+	err      error // valid when it is over,
+	ended    time.Time
+}
+
+// Reload replaces all workers, one at a time, by what Settings.Command says now: a new
+// program on disk is deployed by it. The new worker listens before the old one is asked to
+// leave; the old one has left before the next is started.
+//
+// It stops at the first new worker that fails, does not listen within
+// Settings.ReadyTimeout, or when ctx ends. That one is ended, the old ones that are left
+// serve on, and the error says why.
+//
+// One reload runs at a time. A call that finds one under way waits for its end, and for
+// the next one, which serves all who wait.
+func (p *Primary) Reload(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before := p.reload
+	for !p.reload.isOver() {
+		running := p.reload
+		p.mu.Unlock()
+		select {
+		case <-running.over:
+		case <-ctx.Done():
+		}
+		p.mu.Lock()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if r := p.reload; r != before && r.isOver() && !r.calledOff() {
+			return r.err // it has begun after this call
+		}
+	}
+	if p.closing {
+		return ErrShutdown
+	}
+	r := &reload{primary: p, since: p.lastID, began: time.Now(), over: make(chan struct{})}
+	p.reload = r
+	p.tell(Reloading{})
+	p.mu.Unlock()
+	err := r.run(ctx)
+	p.mu.Lock()
+	r.err, r.ended = err, time.Now()
+	close(r.over)
+	p.tell(Reloaded{Replaced: r.replaced, Left: len(r.old()), Took: r.ended.Sub(r.began), Err: err})
+	return err
+}
+
+func (r *reload) isOver() bool {
+	if r == nil {
+		return true
+	}
+	select {
+	case <-r.over:
+		return true
+	default:
+		return false
+	}
+}
+
+// calledOff: who had called it did not want it any more, and others may.
+func (r *reload) calledOff() bool {
+	return errors.Is(r.err, context.Canceled) || errors.Is(r.err, context.DeadlineExceeded)
+}
+
+func (r *reload) run(ctx context.Context) error {
+	for {
+		candidate, err := r.start()
+		if candidate == nil {
+			return err
+		}
+		err = r.await(ctx, candidate)
+		leaver, err := r.takeOver(candidate, err)
+		if leaver != nil {
+			select {
+			case <-leaver.gone:
+			case <-ctx.Done():
+				err = cmp.Or(err, ctx.Err())
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// start starts the next new worker, or returns nil if nobody is left to be replaced.
+func (r *reload) start() (*Worker, error) {
+	p := r.primary
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closing {
+		return nil, ErrShutdown
+	}
+	if r.broken != nil || len(r.old()) == 0 {
+		return nil, r.broken
+	}
+	w, err := p.fork()
+	if err == nil {
+		w.candidate = true
+	}
+	return w, err
+}
+
+// await waits until the new worker listens.
+func (r *reload) await(ctx context.Context, candidate *Worker) error {
+	patience := r.primary.settings.ReadyTimeout
+	select {
+	case <-candidate.listening:
+		return nil
+	case <-candidate.gone:
+		return errors.New(candidate.end.String())
+	case <-time.After(patience):
+		return fmt.Errorf("%v did not listen within %v", candidate, patience)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// takeOver lets the new worker take the place of an old one, which it returns: that leaves
+// now. If there is an error, or nobody left whose place could be taken, it is the new one
+// that leaves.
+func (r *reload) takeOver(candidate *Worker, err error) (leaver *Worker, _ error) {
+	p := r.primary
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closing { // and all leave
+		return nil, ErrShutdown
+	}
+	err = cmp.Or(err, r.broken)
+	if err == nil && (candidate.leaving || candidate.ended) {
+		err = fmt.Errorf("%v did not stay", candidate)
+	}
+	old := r.old()
+	if err != nil || len(old) == 0 {
+		candidate.leave()
+		return candidate, err
+	}
+	candidate.candidate = false
+	r.replaced++
+	return p.vacate(old[0]), nil
+}
+
+// failure notes that a worker has failed. If it is a new one, the old ones shall stay.
+func (r *reload) failure(w *Worker) {
+	if !r.isOver() && w.id > r.since && r.broken == nil {
+		r.broken = errors.New(w.end.String())
+	}
+}
+
+// old are the places without a new worker.
+func (r *reload) old() []seat {
+	return slices.DeleteFunc(r.primary.seats(), func(s seat) bool { return s.worker != nil && s.worker.id > r.since })
+}
+
+// Scale changes the number of workers. Those that are too many leave, the oldest first. It
+// does not wait, neither for them nor for the new ones.
+func (p *Primary) Scale(n int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch before := len(p.seats()); {
+	case p.closing:
+		return ErrShutdown
+	case n < 0:
+		return fmt.Errorf("%d workers: there cannot be less than none", n)
+	case n != before:
+		p.tell(Scaled{From: before, To: n})
+	}
+	for len(p.seats()) < n {
+		if _, err := p.fork(); err != nil {
+			return err
+		}
+	}
+	for len(p.seats()) > n {
+		p.vacate(p.seats()[0])
+	}
+	return nil
+}
+
+// seat is a place for a worker, with that, or with nil if it is to be started.
+type seat struct {
+	place  int
+	worker *Worker
+}
+
+// seats are all places but that of the worker that a reload tries: first those who are to
+// be started, then the oldest. The caller has p.mu.
+func (p *Primary) seats() (seats []seat) {
+	taken := map[int]*Worker{}
+	for _, w := range p.workers {
+		taken[w.place] = w
+	}
+	for _, place := range p.pool.Places() {
+		if w := taken[place]; w == nil || !w.candidate {
+			seats = append(seats, seat{place, w})
+		}
+	}
+	slices.SortStableFunc(seats, func(a, b seat) int { return cmp.Compare(a.age(), b.age()) })
+	return seats
+}
+
+func (s seat) age() int {
+	if s.worker == nil {
+		return 0
+	}
+	return s.worker.id
+}
+
+// vacate gives up a place: its worker, which it returns, is asked to leave, or is not
+// started. The caller has p.mu.
+func (p *Primary) vacate(s seat) *Worker {
+	if s.worker != nil {
+		s.worker.leave()
+	} else {
+		p.pool.Ended(s.place, restart.Asked, time.Now())
+		p.replace()
+	}
+	return s.worker
+}
