@@ -53,6 +53,11 @@ func demo(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	stop, err := operate(p, o.status)
+	if err != nil {
+		return errors.Join(err, p.Shutdown(context.Background()))
+	}
+	defer stop()
 	s := &story{
 		say:       program.Speaker("demo"),
 		primary:   p,

@@ -1,13 +1,13 @@
 // Command 05-cluster is a server on all cores: the cluster module of Node, in both of
 // its roles, with Node's own protocol between them.
 //
-// Usage: go run ./05-cluster [-addr 127.0.0.1:1337] [-n 2] [-sched rr|none] [-trace]
+// Usage: go run ./05-cluster [-addr 127.0.0.1:1337] [-n 2] [-sched rr|none|sticky] [-status 127.0.0.1:0] [-trace]
 // or:    go run ./05-cluster -exec 05-cluster/node/worker.js
 // or:    go run ./05-cluster -demo
 //
 // Read on in primary.go and worker.go, which are what a user of the module writes, and
-// then in cluster/, which is the module. The demonstration is in demo.go, and the page
-// is docs/05-cluster.md.
+// then in cluster/, which is the module. operate.go is what can be asked of the primary
+// while it runs. The demonstration is in demo.go, and the page is docs/05-cluster.md.
 package main
 
 import (
@@ -26,27 +26,33 @@ import (
 	"playing-with-processes/internal/program"
 )
 
-const usage = `Usage: 05-cluster [-addr address] [-n workers] [-sched policy] [-accept time] [-trace]
+const usage = `Usage: 05-cluster [-addr address] [-n workers] [-sched policy] [-accept time]
+                  [-status address] [-trace]
        05-cluster -exec file [the same but -addr] [arguments]
        05-cluster -demo [the same]
 
 Serves HTTP from a cluster of workers, and replaces each one that ends, until
-Ctrl-C or SIGTERM: then the workers finish what is open, and all ends.
+Ctrl-C or SIGTERM: then the workers finish what is open, and all ends. SIGUSR2
+reloads: one worker after the other is replaced by what is on the disk now, and the
+first that does not get ready ends that. SIGTTIN is one worker more, SIGTTOU one less.
 
   -addr   the address, 127.0.0.1:1337 if not given, with -demo any free port
   -n      how many workers, 1 to 512; without it one for each CPU that this
           process may use; with -demo 2 to 8, 2 if not given
   -sched  rr: the primary gives each connection to an idle worker, in turn;
+          sticky: to the same worker for each client address;
           none: the workers race for them; without it what the variable
           NODE_CLUSTER_SCHED_POLICY says, else rr
   -accept how long a worker may leave a connection that it was given, 5s if not
           given; then it is taken for frozen, and killed
   -exec   what the workers run, with the arguments: a server for Node, unmodified,
           if the file is JavaScript, else an executable; it chooses its address
+  -status an address that answers with the state of all, as JSON
   -trace  show each line on the channels
   -demo   play what can happen to a worker, as visitors see it, and end
 
-Exit codes: 0 all well, 1 failure, 2 wrong use, 130 after Ctrl-C with -demo.
+Exit codes: 0 all well, 1 failure, that of the last reload too, 2 wrong use,
+130 after Ctrl-C with -demo.
 `
 
 const (
@@ -86,6 +92,7 @@ type options struct {
 	args        []string // for exec
 	policy      cluster.Policy
 	accept      time.Duration
+	status      string
 	trace, demo bool
 }
 
@@ -96,6 +103,7 @@ func parse(args []string) (o options, err error) {
 	flags.StringVar(&o.exec, "exec", "", "")
 	flags.StringVar((*string)(&o.policy), "sched", "", "")
 	flags.DurationVar(&o.accept, "accept", 5*time.Second, "")
+	flags.StringVar(&o.status, "status", "", "")
 	flags.BoolVar(&o.trace, "trace", false, "")
 	flags.BoolVar(&o.demo, "demo", false, "")
 	if err := program.Parse(flags, args); err != nil {
@@ -121,6 +129,8 @@ func parse(args []string) (o options, err error) {
 		return o, program.Misusef("-accept %v: it takes at least %v", o.accept, minAccept)
 	case given["addr"] && o.addr == "": // net.Listen would take any
 		return o, program.Misuse("-addr is empty")
+	case given["status"] && o.status == "":
+		return o, program.Misuse("-status is empty")
 	case given["exec"] && o.exec == "":
 		return o, program.Misuse("-exec is empty")
 	case given["exec"] && given["addr"]:

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"sync"
 
@@ -11,7 +12,8 @@ import (
 )
 
 // primary is what a user of the module writes: fork the workers, see what happens, and
-// shut down. It opens no port: the workers ask for it when they listen.
+// shut down. It opens no port but that for its status: the workers ask for theirs when they
+// listen.
 func primary(ctx context.Context, o options) error {
 	p, err := cluster.SetupPrimary(o.settings())
 	if err != nil {
@@ -21,6 +23,11 @@ func primary(ctx context.Context, o options) error {
 	var telling sync.WaitGroup
 	telling.Go(func() { tell(p.Events(), o, broken) })
 	defer telling.Wait()
+	stop, err := operate(p, o.status)
+	if err != nil {
+		return errors.Join(err, p.Shutdown(context.Background()))
+	}
+	defer stop()
 	for range o.n {
 		if _, err := p.Fork(); err != nil {
 			p.Shutdown(context.Background())
@@ -32,7 +39,7 @@ func primary(ctx context.Context, o options) error {
 		say.Print("stopping: the workers finish what is open")
 	case err = <-broken:
 	}
-	return errors.Join(err, p.Shutdown(context.Background()))
+	return errors.Join(err, p.Shutdown(context.Background()), lastReload(p))
 }
 
 // tell prints what happens. If a worker ends before any has listened, it is not the
@@ -72,6 +79,7 @@ func invite(address string) {
 	} {
 		say.Printf("  "+try, address)
 	}
+	say.Printf("  kill -USR2 %d              one worker after the other is replaced by a new one", os.Getpid())
 	say.Print("  kill -9 a worker, or this primary; Ctrl-C ends all of it, a second one does not wait")
 }
 

@@ -49,7 +49,7 @@ type (
 	}
 	// Reloading: the workers are being replaced, one at a time.
 	Reloading struct{}
-	// Reloaded: that is over. If there is an Err, so many are Left as they were.
+	// Reloaded: that is over. If there is an Err, so many are Left, and serve on.
 	Reloaded struct {
 		Replaced, Left int
 		Took           time.Duration
@@ -82,9 +82,9 @@ func (Reloading) String() string { return "reload: one worker at a time" }
 func (e Scaled) String() string  { return fmt.Sprintf("scale from %d to %d", e.From, e.To) }
 func (e Reloaded) String() string {
 	if e.Err == nil {
-		return fmt.Sprintf("reload: all %d are new, after %.1fs", e.Replaced, e.Took.Seconds())
+		return fmt.Sprintf("reload: all %d are new, after %v", e.Replaced, e.Took.Round(time.Millisecond))
 	}
-	return fmt.Sprintf("reload: stopped with %d new and %d old, who serve on: %v", e.Replaced, e.Left, e.Err)
+	return fmt.Sprintf("reload: given up with %d of %d replaced: %v", e.Replaced, e.Replaced+e.Left, e.Err)
 }
 
 func (e Exit) String() string {

@@ -81,9 +81,9 @@ func (r *reload) isOver() bool {
 	}
 }
 
-// calledOff: who had called it did not want it any more, and others may.
+// calledOff: it has not failed, but was not wanted any more by who had called it.
 func (r *reload) calledOff() bool {
-	return errors.Is(r.err, context.Canceled) || errors.Is(r.err, context.DeadlineExceeded)
+	return errors.Is(r.err, context.Canceled) || errors.Is(r.err, context.DeadlineExceeded) || errors.Is(r.err, ErrShutdown)
 }
 
 func (r *reload) run(ctx context.Context) error {
@@ -174,6 +174,13 @@ func (r *reload) failure(w *Worker) {
 // old are the places without a new worker.
 func (r *reload) old() []seat {
 	return slices.DeleteFunc(r.primary.seats(), func(s seat) bool { return s.worker != nil && s.worker.id > r.since })
+}
+
+// Size is how many workers there shall be.
+func (p *Primary) Size() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.seats())
 }
 
 // Scale changes the number of workers. Those that are too many leave, the oldest first. It

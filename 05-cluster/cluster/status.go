@@ -47,11 +47,19 @@ type WorkerStatus struct {
 	Memory      int64 `json:"memory,omitzero"` // in bytes, where the kernel tells
 }
 
-// ReloadStatus is a reload. Its State is running, done or failed.
+// What a reload comes to. It is called off by the end of its context, or by Shutdown.
+const (
+	ReloadRunning   = "running"
+	ReloadDone      = "done"
+	ReloadFailed    = "failed"
+	ReloadCalledOff = "called off"
+)
+
+// ReloadStatus is a reload.
 type ReloadStatus struct {
 	State    string    `json:"state"`
 	Replaced int       `json:"replaced"`
-	Left     int       `json:"left"` // so many are as old as before
+	Left     int       `json:"left"` // workers from before it
 	Began    time.Time `json:"began"`
 	Seconds  float64   `json:"seconds"`
 	Error    string    `json:"error,omitzero"`
@@ -135,14 +143,36 @@ func (r *reload) status() *ReloadStatus {
 	if r == nil {
 		return nil
 	}
-	s := &ReloadStatus{State: "done", Replaced: r.replaced, Left: len(r.old()), Began: r.began}
-	switch {
-	case !r.isOver():
-		s.State, s.Seconds = "running", time.Since(r.began).Seconds()
+	s := &ReloadStatus{State: r.state(), Replaced: r.replaced, Left: r.left(), Began: r.began}
+	if s.State == ReloadRunning {
+		s.Seconds = time.Since(r.began).Seconds()
 		return s
-	case r.err != nil:
-		s.State, s.Error = "failed", r.err.Error()
 	}
 	s.Seconds = r.ended.Sub(r.began).Seconds()
+	if r.err != nil {
+		s.Error = r.err.Error()
+	}
 	return s
+}
+
+func (r *reload) state() string {
+	switch {
+	case !r.isOver():
+		return ReloadRunning
+	case r.calledOff():
+		return ReloadCalledOff
+	case r.err != nil:
+		return ReloadFailed
+	}
+	return ReloadDone
+}
+
+// left is how many workers are from before the reload.
+func (r *reload) left() (n int) {
+	for _, s := range r.old() {
+		if s.worker != nil {
+			n++
+		}
+	}
+	return n
 }

@@ -28,6 +28,12 @@ const (
 	// freeMessages that we have not waited for cost their sender a millisecond: who
 	// floods us waits, and who has much to say hardly notices.
 	freeMessages = 64
+	// settle is how long after its last connection a worker is asked to leave: a request
+	// comes right behind its connection, and Node 26 drops those on which none has come
+	// when it is to leave. (Older ones, and Go's workers, wait for it.)
+	settle = 100 * time.Millisecond
+	// settleTimes bounds how long one is waited for that does not.
+	settleTimes = 10
 )
 
 const none = -1
@@ -55,7 +61,8 @@ type Worker struct {
 	why           string // we have killed it
 	ports         map[string]*port
 	flights       map[int64]*flight // by the seq of their message
-	accepted      int               // connections, ever
+	accepted      int               // connections, ever,
+	lastAccepted  time.Time         // and then the last
 }
 
 // flight is a connection that a worker has been given, and has not accepted yet. Until
@@ -99,9 +106,32 @@ func (w *Worker) leave() {
 		return
 	}
 	w.asked = true
-	w.post(message{Act: actDisconnect, Within: w.primary.within()}, nil)
-	w.leaves()
+	if !w.leaving {
+		w.leaving = true
+		w.leavePorts()
+		w.farewell(settleTimes)
+	}
 	w.resign()
+}
+
+// farewell asks the worker to leave, once it has settled with whom it was given.
+func (w *Worker) farewell(patience int) {
+	busy := len(w.flights) > 0 || time.Since(w.lastAccepted) < settle
+	if busy && !w.disconnected && patience > 0 {
+		time.AfterFunc(settle, func() {
+			w.primary.mu.Lock()
+			defer w.primary.mu.Unlock()
+			w.farewell(patience - 1)
+		})
+		return
+	}
+	w.post(message{Act: actDisconnect, Within: w.primary.within()}, nil)
+	w.seeOff()
+}
+
+// seeOff sees to its end.
+func (w *Worker) seeOff() {
+	go w.process.Stop(func(context.Context) { w.process.Voice.Release() }, w.primary.settings.DrainTimeout)
 }
 
 // resign gives up its place, in which nobody follows.
@@ -109,16 +139,6 @@ func (w *Worker) resign() {
 	w.primary.pool.Ended(w.place, restart.Asked, time.Now())
 	w.place = none
 	w.primary.replace() // others may be due earlier now
-}
-
-// leaves takes the worker off its ports, and sees to its end.
-func (w *Worker) leaves() {
-	if w.leaving {
-		return
-	}
-	w.leaving = true
-	w.leavePorts()
-	go w.process.Stop(func(context.Context) { w.process.Voice.Release() }, w.primary.settings.DrainTimeout)
 }
 
 // listen is a goroutine that handles what the worker says, and then its end.
@@ -240,17 +260,17 @@ func (w *Worker) leavePorts() {
 // place, as if it had sent the retire notice of chapter 04.
 func (w *Worker) announced(seq int64) {
 	w.post(message{Ack: &seq, Within: w.primary.within()}, nil)
-	switch {
-	case w.leaving:
-	case w.candidate: // there is no place to be taken yet
-		w.leaves()
-		w.resign()
-	default:
-		w.leaves()
+	if w.leaving {
+		return
+	}
+	w.leaving = true
+	w.leavePorts()
+	w.seeOff()
+	if !w.candidate { // which has no place to give up yet
 		w.primary.pool.Retire(w.place, time.Now())
 		w.place = none
-		w.primary.replace()
 	}
+	w.resign()
 }
 
 // give hands the worker a connection, and returns the number of that.
@@ -270,6 +290,7 @@ func (w *Worker) judged(seq int64, accepted bool) bool {
 	delete(w.flights, seq)
 	if accepted {
 		w.accepted++
+		w.lastAccepted = time.Now()
 		w.primary.onAccept(w, f.conn)
 		f.conn.Close() // a copy here would hold back the end that the worker gives it
 		f.from.accepted(w)
