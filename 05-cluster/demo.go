@@ -1,17 +1,22 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log"
 	"os"
+	"os/exec"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"playing-with-processes/05-cluster/cluster"
+	"playing-with-processes/internal/ipc"
 	"playing-with-processes/internal/program"
 	"playing-with-processes/internal/visitors"
 )
@@ -25,6 +30,8 @@ const (
 	demoQuiet = time.Second
 	// slowFor is longer than it takes for some answers to begin.
 	slowFor = 2 * demoQuiet
+	// nowhere is an address that no machine has (RFC 5737).
+	nowhere = "203.0.113.1:1337"
 )
 
 // story is the demonstration: visitors come all the time, and one thing after the other
@@ -33,12 +40,14 @@ type story struct {
 	say     *log.Logger
 	primary *cluster.Primary
 	n       int
-	shared  bool // the workers have the socket, and nobody hands out anything
+	policy  cluster.Policy
 	address string
 	turns   map[string]int // what was answered before the crowd came
 	crowd   *visitors.Crowd
 	patient *visitors.Crowd // those who ask for what takes long
 	there   sync.WaitGroup  // of the patient
+
+	broken atomic.Bool // what is deployed next
 
 	listening chan cluster.Listening
 	exits     chan cluster.Exit
@@ -49,25 +58,31 @@ type story struct {
 
 // demo plays the story, and sums it up.
 func demo(ctx context.Context, o options) error {
-	p, err := cluster.SetupPrimary(o.settings())
-	if err != nil {
-		return err
-	}
-	stop, err := operate(p, o.status)
-	if err != nil {
-		return errors.Join(err, p.Shutdown(context.Background()))
-	}
-	defer stop()
 	s := &story{
 		say:       program.Speaker("demo"),
-		primary:   p,
 		n:         o.n,
-		shared:    p.Policy() == cluster.None,
 		turns:     map[string]int{},
 		listening: make(chan cluster.Listening, 1000),
 		exits:     make(chan cluster.Exit, 1000),
 		ends:      map[string]cluster.Exit{},
 	}
+	settings := o.settings()
+	settings.Command = func() *exec.Cmd {
+		if s.broken.Load() {
+			return ipc.Self("-addr", nowhere)
+		}
+		return o.command()
+	}
+	p, err := cluster.SetupPrimary(settings)
+	if err != nil {
+		return err
+	}
+	s.primary, s.policy = p, p.Policy()
+	stop, err := operate(p, o.status)
+	if err != nil {
+		return errors.Join(err, p.Shutdown(context.Background()))
+	}
+	defer stop()
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
@@ -124,20 +139,39 @@ func (s *story) play(ctx context.Context) error {
 		{"kill -9", "what a worker has accepted ends with it, and nothing else does", s.kill},
 		{"freeze, connect, kill -9", "what it was given and has not accepted, somebody else answers", s.freezeAndKill},
 		{"freeze", "a worker that does not accept what it is given is killed", s.freeze},
+		{"reload", "who deploys a new program loses nobody", s.reload},
+		{"reload to a program that does not start", "the old workers stay", s.reloadBroken},
 		{"stop", "what is open is finished", s.stop},
 	} {
-		if trouble.what == "freeze" && s.shared {
+		if trouble.what == "freeze" && s.policy == cluster.None {
 			continue // nobody would notice
 		}
 		if err := program.Pause(ctx, demoQuiet); err != nil {
 			return err
 		}
 		s.say.Printf("--- %s: %s", trouble.what, trouble.proves)
-		if err := trouble.make(ctx, s.primary.Workers()[0]); err != nil {
+		victim, err := s.victim(ctx)
+		if err != nil {
+			return err
+		}
+		if err := trouble.make(ctx, victim); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// victim is the worker that something will happen to: one that the visitors meet.
+func (s *story) victim(ctx context.Context) (*cluster.Worker, error) {
+	workers := s.primary.Workers()
+	if s.policy != cluster.Sticky {
+		return workers[0], nil
+	}
+	answer, err := s.crowd.Visit("/")
+	if i := slices.IndexFunc(workers, func(w *cluster.Worker) bool { return name(w) == answer }); i >= 0 {
+		return workers[i], nil
+	}
+	return nil, cmp.Or(ctx.Err(), err, fmt.Errorf("nobody is %q", answer))
 }
 
 // open starts the workers, and waits until all of them listen.
@@ -174,10 +208,11 @@ func (s *story) inTurn(ctx context.Context) error {
 	for _, w := range s.primary.Workers() {
 		shares = append(shares, fmt.Sprintf("%v answered %d", w, s.turns[name(w)]))
 	}
-	how := "they have their turns"
-	if s.shared {
-		how = "they race for each connection"
-	}
+	how := map[cluster.Policy]string{
+		cluster.RoundRobin: "they have their turns",
+		cluster.None:       "they race for each connection",
+		cluster.Sticky:     "an address is always served by the same one",
+	}[s.policy]
 	s.say.Printf("%d visits, one after the other: %s: %s", visits, strings.Join(shares, ", "), how)
 	return nil
 }
@@ -221,7 +256,7 @@ func (s *story) freeze(ctx context.Context, w *cluster.Worker) error {
 // tellLongest is about who was in the hands of the frozen worker.
 func (s *story) tellLongest(ctx context.Context) error {
 	err := program.Pause(ctx, demoQuiet/2)
-	if met := s.crowd.Sofar(); err == nil && !s.shared {
+	if met := s.crowd.Sofar(); err == nil && s.policy != cluster.None {
 		s.say.Printf("the longest wait so far was %v, and then %s answered", program.Short(met.Longest), s.who(met.LongestBy))
 	}
 	return err
@@ -251,6 +286,39 @@ func (s *story) replacement(ctx context.Context, old *cluster.Worker) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// reload replaces all workers while they serve.
+func (s *story) reload(ctx context.Context, _ *cluster.Worker) error {
+	s.beginSlow()
+	return s.duringReload(ctx)
+}
+
+// reloadBroken deploys something that does not start.
+func (s *story) reloadBroken(ctx context.Context, _ *cluster.Worker) error {
+	s.broken.Store(true)
+	defer s.broken.Store(false)
+	if err := s.duringReload(ctx); ctx.Err() != nil || err == nil {
+		return cmp.Or(ctx.Err(), errors.New("it was deployed all the same"))
+	}
+	return nil
+}
+
+// duringReload reloads, and tells what the visitors noticed of it.
+func (s *story) duringReload(ctx context.Context) error {
+	visits, failed := s.sofar()
+	begun := time.Now()
+	err := s.primary.Reload(ctx)
+	took := time.Since(begun)
+	visitsNow, failedNow := s.sofar()
+	s.say.Printf("it took %v; of %d requests that ended meanwhile %d failed", program.Short(took), visitsNow-visits, failedNow-failed)
+	return err
+}
+
+// sofar is how many requests there were since the crowd came, and how many failed.
+func (s *story) sofar() (visits, failed int) {
+	crowd, patient := s.crowd.Sofar(), s.patient.Sofar()
+	return crowd.Visits() + patient.Visits(), crowd.Failed() + patient.Failed()
 }
 
 // stop ends the cluster while some are being served.

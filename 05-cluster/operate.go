@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"playing-with-processes/05-cluster/cluster"
+	"playing-with-processes/internal/program"
 )
 
 // operate does what signals say, and answers with the Status on an address, if there is
@@ -74,7 +74,7 @@ func serveStatus(p *cluster.Primary, address string) (stop func() error, err err
 // deployed.
 func lastReload(p *cluster.Primary) error {
 	if r := p.Status().Reload; r != nil && r.State == cluster.ReloadFailed {
-		return fmt.Errorf("the last reload failed: %s", r.Error)
+		return program.Failure("the last reload failed: " + r.Error)
 	}
 	return nil
 }

@@ -82,9 +82,9 @@ func (Reloading) String() string { return "reload: one worker at a time" }
 func (e Scaled) String() string  { return fmt.Sprintf("scale from %d to %d", e.From, e.To) }
 func (e Reloaded) String() string {
 	if e.Err == nil {
-		return fmt.Sprintf("reload: all %d are new, after %v", e.Replaced, e.Took.Round(time.Millisecond))
+		return fmt.Sprintf("reload: all are new, after %v", e.Took.Round(time.Millisecond))
 	}
-	return fmt.Sprintf("reload: given up with %d of %d replaced: %v", e.Replaced, e.Replaced+e.Left, e.Err)
+	return fmt.Sprintf("reload: given up, with %d replaced and %d as before: %v", e.Replaced, e.Left, e.Err)
 }
 
 func (e Exit) String() string {

@@ -38,7 +38,9 @@ type Settings struct {
 	// QueueTimeout is how long connections wait for a port's first worker before
 	// they are reset; 0 means 30 s.
 	QueueTimeout time.Duration
-	// ReadyTimeout is how long a reload waits for a new worker to listen; 0 means 30 s.
+	// ReadyTimeout is how long a worker may take to join the cluster before it is killed,
+	// and to listen before a reload is given up, or it is killed because nobody else
+	// listens; 0 means 30 s.
 	ReadyTimeout time.Duration
 	// DrainTimeout is how long a worker that leaves may finish what is open before
 	// it is killed; 0 means 5 s. (`docker stop` waits for 10.)
@@ -234,8 +236,8 @@ func (p *Primary) failed(place int, reason restart.Reason, what string) {
 	p.trouble.Note(place, p.pool.Failures(place), what)
 }
 
-// watch counts how long workers do not accept what they were given, and ports have no
-// worker. What is counted are ticks, and not the time: if this process was stopped
+// watch counts how long workers do not accept what they were given, do not get ready, and
+// ports have no worker. What is counted are ticks, and not the time: if this process was stopped
 // itself, nobody was late.
 func (p *Primary) watch(ctx context.Context) {
 	const ticks = 10
@@ -250,6 +252,7 @@ func (p *Primary) watch(ctx context.Context) {
 		p.mu.Lock()
 		for _, w := range p.workers {
 			w.age(ticks)
+			w.wait(int(p.settings.ReadyTimeout/period) + 1) // the first may come at once
 		}
 		for _, pt := range p.ports {
 			pt.age(int(p.settings.QueueTimeout / period))
@@ -324,5 +327,12 @@ func (p *Primary) served() bool {
 	return false
 }
 
-// within is DrainTimeout as a worker is told.
-func (p *Primary) within() int64 { return p.settings.DrainTimeout.Milliseconds() }
+// unserved reports whether a port has no worker. The caller has p.mu.
+func (p *Primary) unserved() bool {
+	for _, pt := range p.ports {
+		if len(pt.members) == 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -16,6 +16,7 @@ type reload struct {
 	primary *Primary
 	since   int // the workers above this number are new
 	began   time.Time
+	spoiled chan struct{} // closed when there is something broken
 	over    chan struct{} // closed at its end
 
 	// The primary's mu guards these.
@@ -57,7 +58,7 @@ func (p *Primary) Reload(ctx context.Context) error {
 	if p.closing {
 		return ErrShutdown
 	}
-	r := &reload{primary: p, since: p.lastID, began: time.Now(), over: make(chan struct{})}
+	r := &reload{primary: p, since: p.lastID, began: time.Now(), spoiled: make(chan struct{}), over: make(chan struct{})}
 	p.reload = r
 	p.tell(Reloading{})
 	p.mu.Unlock()
@@ -65,7 +66,7 @@ func (p *Primary) Reload(ctx context.Context) error {
 	p.mu.Lock()
 	r.err, r.ended = err, time.Now()
 	close(r.over)
-	p.tell(Reloaded{Replaced: r.replaced, Left: len(r.old()), Took: r.ended.Sub(r.began), Err: err})
+	p.tell(Reloaded{Replaced: r.replaced, Left: r.left(), Took: r.ended.Sub(r.began), Err: err})
 	return err
 }
 
@@ -125,11 +126,13 @@ func (r *reload) start() (*Worker, error) {
 	return w, err
 }
 
-// await waits until the new worker listens.
+// await waits until the new worker listens, or another one has failed.
 func (r *reload) await(ctx context.Context, candidate *Worker) error {
 	patience := r.primary.settings.ReadyTimeout
 	select {
 	case <-candidate.listening:
+		return nil
+	case <-r.spoiled:
 		return nil
 	case <-candidate.gone:
 		return errors.New(candidate.end.String())
@@ -150,8 +153,12 @@ func (r *reload) takeOver(candidate *Worker, err error) (leaver *Worker, _ error
 	if p.closing { // and all leave
 		return nil, ErrShutdown
 	}
-	err = cmp.Or(err, r.broken)
-	if err == nil && (candidate.leaving || candidate.ended) {
+	err = cmp.Or(r.broken, err)
+	switch {
+	case err != nil:
+	case candidate.ended:
+		err = errors.New(candidate.end.String())
+	case candidate.leaving:
 		err = fmt.Errorf("%v did not stay", candidate)
 	}
 	old := r.old()
@@ -168,12 +175,25 @@ func (r *reload) takeOver(candidate *Worker, err error) (leaver *Worker, _ error
 func (r *reload) failure(w *Worker) {
 	if !r.isOver() && w.id > r.since && r.broken == nil {
 		r.broken = errors.New(w.end.String())
+		close(r.spoiled)
 	}
 }
 
-// old are the places without a new worker.
+// old are the places that have no new worker, or none that is ready.
 func (r *reload) old() []seat {
-	return slices.DeleteFunc(r.primary.seats(), func(s seat) bool { return s.worker != nil && s.worker.id > r.since })
+	return slices.DeleteFunc(r.primary.seats(), func(s seat) bool {
+		return s.worker != nil && s.worker.id > r.since && s.worker.ready
+	})
+}
+
+// left is how many workers are from before the reload.
+func (r *reload) left() (n int) {
+	for _, w := range r.primary.workers {
+		if w.id <= r.since && !w.leaving {
+			n++
+		}
+	}
+	return n
 }
 
 // Size is how many workers there shall be.

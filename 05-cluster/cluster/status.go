@@ -166,13 +166,3 @@ func (r *reload) state() string {
 	}
 	return ReloadDone
 }
-
-// left is how many workers are from before the reload.
-func (r *reload) left() (n int) {
-	for _, s := range r.old() {
-		if s.worker != nil {
-			n++
-		}
-	}
-	return n
-}

@@ -32,8 +32,6 @@ const (
 	// comes right behind its connection, and Node 26 drops those on which none has come
 	// when it is to leave. (Older ones, and Go's workers, wait for it.)
 	settle = 100 * time.Millisecond
-	// settleTimes bounds how long one is waited for that does not.
-	settleTimes = 10
 )
 
 const none = -1
@@ -55,12 +53,14 @@ type Worker struct {
 	candidate     bool // of a reload, and has not taken over yet
 	leaving       bool // on its way out, and no failure,
 	asked         bool // because we said so: nobody takes its place
+	leaveBy       time.Time
 	disconnected  bool // there is no channel any more
 	ended         bool
 	unheard       bool   // we have not heard all that it has said
 	why           string // we have killed it
 	ports         map[string]*port
 	flights       map[int64]*flight // by the seq of their message
+	waited        int               // for its start, in ticks
 	accepted      int               // connections, ever,
 	lastAccepted  time.Time         // and then the last
 }
@@ -109,29 +109,32 @@ func (w *Worker) leave() {
 	if !w.leaving {
 		w.leaving = true
 		w.leavePorts()
-		w.farewell(settleTimes)
+		w.leaveBy = time.Now().Add(w.primary.settings.DrainTimeout)
+		w.farewell()
 	}
 	w.resign()
 }
 
-// farewell asks the worker to leave, once it has settled with whom it was given.
-func (w *Worker) farewell(patience int) {
+// farewell asks the worker to leave, once it has settled with whom it was given, but not
+// so late that no time is left to finish.
+func (w *Worker) farewell() {
+	patience := time.Until(w.leaveBy)
 	busy := len(w.flights) > 0 || time.Since(w.lastAccepted) < settle
-	if busy && !w.disconnected && patience > 0 {
+	if busy && !w.disconnected && patience > w.primary.settings.DrainTimeout/2 {
 		time.AfterFunc(settle, func() {
 			w.primary.mu.Lock()
 			defer w.primary.mu.Unlock()
-			w.farewell(patience - 1)
+			w.farewell()
 		})
 		return
 	}
-	w.post(message{Act: actDisconnect, Within: w.primary.within()}, nil)
-	w.seeOff()
+	w.post(message{Act: actDisconnect, Within: patience.Milliseconds()}, nil)
+	w.seeOff(patience)
 }
 
 // seeOff sees to its end.
-func (w *Worker) seeOff() {
-	go w.process.Stop(func(context.Context) { w.process.Voice.Release() }, w.primary.settings.DrainTimeout)
+func (w *Worker) seeOff(patience time.Duration) {
+	go w.process.Stop(func(context.Context) { w.process.Voice.Release() }, patience)
 }
 
 // resign gives up its place, in which nobody follows.
@@ -259,13 +262,14 @@ func (w *Worker) leavePorts() {
 // announced is a worker that leaves by itself. Nothing has failed: somebody takes its
 // place, as if it had sent the retire notice of chapter 04.
 func (w *Worker) announced(seq int64) {
-	w.post(message{Ack: &seq, Within: w.primary.within()}, nil)
+	patience := w.primary.settings.DrainTimeout
+	w.post(message{Ack: &seq, Within: patience.Milliseconds()}, nil)
 	if w.leaving {
 		return
 	}
 	w.leaving = true
 	w.leavePorts()
-	w.seeOff()
+	w.seeOff(patience)
 	if !w.candidate { // which has no place to give up yet
 		w.primary.pool.Retire(w.place, time.Now())
 		w.place = none
@@ -307,6 +311,20 @@ func (w *Worker) age(most int) {
 		if f.age++; f.age > most {
 			w.kill(fmt.Sprintf("it has not accepted a connection for %v", w.primary.settings.AcceptTimeout))
 		}
+	}
+}
+
+// wait makes the worker's start longer, and ends one that has not joined the cluster in so
+// many ticks, or does not listen though nobody else does: it must have frozen.
+func (w *Worker) wait(most int) {
+	w.waited++
+	patience := w.primary.settings.ReadyTimeout
+	switch {
+	case w.ready || w.leaving || w.candidate || w.waited <= most: // a candidate is the reload's matter
+	case !w.online:
+		w.kill(fmt.Sprintf("it has not joined the cluster within %v", patience))
+	case w.primary.unserved():
+		w.kill(fmt.Sprintf("it did not listen within %v, and nobody else does", patience))
 	}
 }
 

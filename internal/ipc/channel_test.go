@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 
+	"playing-with-processes/internal/programtest"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -287,14 +289,14 @@ func TestHandlesInFlight(t *testing.T) {
 	t.Run("many while little is unread", func(t *testing.T) {
 		noLeaks(t)
 		c, p := pair(t, Config{})
-		before := len(openDescriptors(t))
+		before := len(programtest.OpenDescriptors(t))
 		results := flying(t, c, 100, "x")
 		unanswered(t, c, p, 100)
 		// Each is open here: the listener's, our copy, and the peer's.
-		require.Equal(t, before+1+100+100, len(openDescriptors(t)))
+		require.Equal(t, before+1+100+100, len(programtest.OpenDescriptors(t)))
 		p.write("%s", strings.Repeat(lineACK+"\n", 100))
 		require.Equal(t, make([]error, 100), results())
-		require.Equal(t, before+1+100, len(openDescriptors(t)))
+		require.Equal(t, before+1+100, len(programtest.OpenDescriptors(t)))
 	})
 	t.Run("one behind much that is unread", func(t *testing.T) {
 		noLeaks(t)

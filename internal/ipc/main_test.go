@@ -8,11 +8,11 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"playing-with-processes/internal/programtest"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -189,52 +189,5 @@ func (p *peer) pass(text string, fds ...int) {
 	require.Equal(p.t, len(text), n)
 }
 
-// noLeaks fails the test if, when all is over, it has left a descriptor, a
-// child or a goroutine. Call it first.
-func noLeaks(t *testing.T) {
-	t.Helper()
-	descriptors, goroutines := openDescriptors(t), runtime.NumGoroutine()
-	t.Cleanup(func() {
-		// Goroutines end a moment after what they did is seen to be done.
-		for deadline := time.Now().Add(patience); runtime.NumGoroutine() > goroutines && time.Now().Before(deadline); {
-			runtime.Gosched()
-		}
-		if now := runtime.NumGoroutine(); now > goroutines {
-			stacks := make([]byte, 1<<20)
-			t.Errorf("%d goroutines, before %d:\n%s", now, goroutines, stacks[:runtime.Stack(stacks, true)])
-		}
-		require.Equal(t, descriptors, openDescriptors(t), "open descriptors")
-		require.Empty(t, children(t), "children")
-	})
-}
-
-// openDescriptors lists what this process has open, with what it is.
-func openDescriptors(t *testing.T) (open []string) {
-	t.Helper()
-	dir := "/proc/self/fd"
-	if runtime.GOOS == "darwin" {
-		dir = "/dev/fd"
-	}
-	entries, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	for _, e := range entries {
-		target, err := os.Readlink(dir + "/" + e.Name())
-		if err == nil && !strings.Contains(target, "/fd") && !strings.Contains(target, "[event") {
-			open = append(open, e.Name()+" "+target)
-		}
-	}
-	slices.Sort(open)
-	return open
-}
-
-// children lists the processes whose parent is this one, zombies too.
-func children(t *testing.T) []string {
-	t.Helper()
-	var pids []string
-	tasks, _ := os.ReadDir("/proc/self/task")
-	for _, task := range tasks {
-		list, _ := os.ReadFile("/proc/self/task/" + task.Name() + "/children")
-		pids = append(pids, strings.Fields(string(list))...)
-	}
-	return pids
-}
+// noLeaks: the tests here run one at a time.
+var noLeaks = programtest.NoLeaks

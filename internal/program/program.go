@@ -32,6 +32,11 @@ func (m Misuse) Error() string { return string(m) }
 // Misusef is a formatted Misuse.
 func Misusef(format string, args ...any) error { return Misuse(fmt.Sprintf(format, args...)) }
 
+// Failure is an error that counts, whether Ctrl-C came after it or not.
+type Failure string
+
+func (f Failure) Error() string { return string(f) }
+
 // ErrInterrupted is for a program that learns of Ctrl-C from a child that it has
 // killed: the terminal sends the signal to both, and may be heard here later.
 var ErrInterrupted = errors.New("interrupted")
@@ -39,8 +44,8 @@ var ErrInterrupted = errors.New("interrupted")
 // Main runs a program and ends the process. The context of run ends with Ctrl-C,
 // SIGTERM, or when the terminal is closed; a second of these ends the process at
 // once. What run returns is told in one line and in the exit code: a Misuse
-// is 2, any error after the end of the context 130, ErrInterrupted too, every
-// other error 1. flag.ErrHelp prints the usage.
+// is 2, a Failure 1, any other error after the end of the context 130, ErrInterrupted
+// too, and every other error 1. flag.ErrHelp prints the usage.
 func Main(name, usage string, run func(ctx context.Context, args []string) error) {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
@@ -73,6 +78,7 @@ func conclude(name, usage string, err error, interrupted bool) int {
 		return code
 	}
 	var misuse Misuse
+	var failure Failure
 	switch {
 	case err == nil:
 		return 0
@@ -81,6 +87,8 @@ func conclude(name, usage string, err error, interrupted bool) int {
 		return 0
 	case errors.As(err, &misuse):
 		return complain(err.Error()+" (-h explains)", exitMisuse)
+	case errors.As(err, &failure):
+		return complain(err.Error(), exitFailure)
 	case interrupted || errors.Is(err, ErrInterrupted):
 		return complain(ErrInterrupted.Error(), exitInterrupted)
 	}

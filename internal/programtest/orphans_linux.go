@@ -44,19 +44,14 @@ func requireNoOrphans(t *testing.T, variable string) {
 // variable.
 func children(t *testing.T, variable string) (pids []int) {
 	t.Helper()
-	tasks, err := os.ReadDir("/proc/self/task")
-	require.NoError(t, err)
-	for _, task := range tasks {
-		list, _ := os.ReadFile("/proc/self/task/" + task.Name() + "/children")
-		for word := range strings.FieldsSeq(string(list)) {
-			environment, _ := os.ReadFile("/proc/" + word + "/environ")
-			if !slices.Contains(strings.Split(string(environment), "\x00"), variable) {
-				continue
-			}
-			pid, err := strconv.Atoi(word)
-			require.NoError(t, err)
-			pids = append(pids, pid)
+	for _, word := range childPIDs() {
+		environment, _ := os.ReadFile("/proc/" + word + "/environ")
+		if !slices.Contains(strings.Split(string(environment), "\x00"), variable) {
+			continue
 		}
+		pid, err := strconv.Atoi(word)
+		require.NoError(t, err)
+		pids = append(pids, pid)
 	}
 	return pids
 }

@@ -93,6 +93,13 @@ func (r *Running) AwaitPID(said string) int {
 	return pid
 }
 
+// Sofar is all that was printed until now.
+func (r *Running) Sofar() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Join(r.lines, "\n")
+}
+
 // End waits for its end, and returns all that was printed.
 func (r *Running) End() string {
 	r.t.Helper()

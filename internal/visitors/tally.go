@@ -24,9 +24,12 @@ type Cut struct {
 	Half bool
 }
 
+// Failed is how many visits there were without a good answer.
+func (t Tally) Failed() int { return len(t.CutOff) + t.Refused + t.Hung }
+
 // Visits is how many there were.
 func (t Tally) Visits() int {
-	sum := len(t.CutOff) + t.Refused + t.Hung
+	sum := t.Failed()
 	for _, n := range t.Answered {
 		sum += n
 	}
