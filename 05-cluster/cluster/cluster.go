@@ -6,10 +6,11 @@
 // A worker's code is a server's code: [Listen] for net.Listen, [Serve] for http.Serve.
 // Where no primary has forked the process, they do what those do.
 //
-// Read primary.go, worker.go and port.go, then the two ways by which connections get to
-// the workers: dispatch.go, in which the primary hands out each one, and shared.go, in
-// which it hands out the socket. link.go, listen.go and serve.go are the worker's side,
-// and message.go is what the two say to each other. event.go tells who looks on.
+// Read primary.go, worker.go and port.go, then the ways by which connections get to the
+// workers: dispatch.go, in which the primary hands out each one, in turns.go or sticky.go
+// to whom, and shared.go, in which it hands out the socket. reload.go and scale.go change
+// who works. link.go, listen.go and serve.go are the worker's side, and message.go is what
+// the two say to each other. event.go and status.go tell who looks on.
 package cluster
 
 import (

@@ -252,7 +252,7 @@ func (p *Primary) watch(ctx context.Context) {
 		p.mu.Lock()
 		for _, w := range p.workers {
 			w.age(ticks)
-			w.wait(int(p.settings.ReadyTimeout/period) + 1) // the first may come at once
+			w.late(int(p.settings.ReadyTimeout/period) + 1) // the first may come at once
 		}
 		for _, pt := range p.ports {
 			pt.age(int(p.settings.QueueTimeout / period))
@@ -327,8 +327,8 @@ func (p *Primary) served() bool {
 	return false
 }
 
-// unserved reports whether a port has no worker. The caller has p.mu.
-func (p *Primary) unserved() bool {
+// deserted reports whether a port has no worker. The caller has p.mu.
+func (p *Primary) deserted() bool {
 	for _, pt := range p.ports {
 		if len(pt.members) == 0 {
 			return true

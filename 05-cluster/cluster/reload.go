@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"playing-with-processes/internal/restart"
 )
 
 // reload is one run of Reload.
@@ -194,76 +192,4 @@ func (r *reload) left() (n int) {
 		}
 	}
 	return n
-}
-
-// Size is how many workers there shall be.
-func (p *Primary) Size() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.seats())
-}
-
-// Scale changes the number of workers. Those that are too many leave, the oldest first. It
-// does not wait, neither for them nor for the new ones.
-func (p *Primary) Scale(n int) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch before := len(p.seats()); {
-	case p.closing:
-		return ErrShutdown
-	case n < 0:
-		return fmt.Errorf("%d workers: there cannot be less than none", n)
-	case n != before:
-		p.tell(Scaled{From: before, To: n})
-	}
-	for len(p.seats()) < n {
-		if _, err := p.fork(); err != nil {
-			return err
-		}
-	}
-	for len(p.seats()) > n {
-		p.vacate(p.seats()[0])
-	}
-	return nil
-}
-
-// seat is a place for a worker, with that, or with nil if it is to be started.
-type seat struct {
-	place  int
-	worker *Worker
-}
-
-// seats are all places but that of the worker that a reload tries: first those who are to
-// be started, then the oldest. The caller has p.mu.
-func (p *Primary) seats() (seats []seat) {
-	taken := map[int]*Worker{}
-	for _, w := range p.workers {
-		taken[w.place] = w
-	}
-	for _, place := range p.pool.Places() {
-		if w := taken[place]; w == nil || !w.candidate {
-			seats = append(seats, seat{place, w})
-		}
-	}
-	slices.SortStableFunc(seats, func(a, b seat) int { return cmp.Compare(a.age(), b.age()) })
-	return seats
-}
-
-func (s seat) age() int {
-	if s.worker == nil {
-		return 0
-	}
-	return s.worker.id
-}
-
-// vacate gives up a place: its worker, which it returns, is asked to leave, or is not
-// started. The caller has p.mu.
-func (p *Primary) vacate(s seat) *Worker {
-	if s.worker != nil {
-		s.worker.leave()
-	} else {
-		p.pool.Ended(s.place, restart.Asked, time.Now())
-		p.replace()
-	}
-	return s.worker
 }

@@ -314,16 +314,16 @@ func (w *Worker) age(most int) {
 	}
 }
 
-// wait makes the worker's start longer, and ends one that has not joined the cluster in so
-// many ticks, or does not listen though nobody else does: it must have frozen.
-func (w *Worker) wait(most int) {
+// late ends a worker that has not joined the cluster in so many ticks, or does not listen
+// though nobody else does: it must have frozen.
+func (w *Worker) late(most int) {
 	w.waited++
 	patience := w.primary.settings.ReadyTimeout
 	switch {
 	case w.ready || w.leaving || w.candidate || w.waited <= most: // a candidate is the reload's matter
 	case !w.online:
 		w.kill(fmt.Sprintf("it has not joined the cluster within %v", patience))
-	case w.primary.unserved():
+	case w.primary.deserted():
 		w.kill(fmt.Sprintf("it did not listen within %v, and nobody else does", patience))
 	}
 }
