@@ -7,7 +7,8 @@
 //
 // Read on in primary.go and worker.go, which are what a user of the module writes, and
 // then in cluster/, which is the module. operate.go is what can be asked of the primary
-// while it runs. The demonstration is in demo.go, and the page is docs/05-cluster.md.
+// while it runs. The demonstration is in demo.go and trouble.go, and the page is
+// docs/05-cluster.md.
 package main
 
 import (

@@ -40,6 +40,8 @@ func play(ctx context.Context, args []string) error {
 			time.Sleep(10 * time.Millisecond)
 			Speaker("role").Print("still here")
 		}
+	case "failure":
+		return errors.Join(Failure("all is lost"), ctx.Err())
 	case "told":
 		return errors.Join(errors.New("no answer"), ErrInterrupted)
 	case "misuse":
@@ -81,6 +83,22 @@ func TestInterrupted(t *testing.T) {
 		require.NoError(t, cmd.Process.Signal(sig))
 		require.NoError(t, cmd.Wait(), sig)
 	}
+}
+
+// A failure from before it is not hidden by it.
+func TestInterruptedFailure(t *testing.T) {
+	cmd := programtest.Command(t, programtest.Self(t), "-wait", "failure")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	_, err = stdout.Read(make([]byte, 100))
+	require.NoError(t, err)
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	cmd.Wait()
+	require.Equal(t, 1, cmd.ProcessState.ExitCode())
+	require.Equal(t, "prog: all is lost; context canceled\n", stderr.String())
 }
 
 // Whoever has lost patience with a program that does not end is heard, too.
