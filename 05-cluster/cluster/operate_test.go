@@ -338,15 +338,15 @@ func TestReloadMends(t *testing.T) {
 	}
 	await(r, func(e Restarts) bool { return e.Circuit == restart.Open })
 	r.requireTruth(n, nil)
-	require.Equal(t, "suspended", r.Status().Restarts)
+	require.Equal(t, "suspended", r.Status().Replacing)
 	err := r.Reload(t.Context())
 	require.ErrorContains(t, err, "no licence")
 	r.requireTruth(n, failed(0, 0, err))
-	require.Equal(t, "suspended", r.Status().Restarts)
+	require.Equal(t, "suspended", r.Status().Replacing)
 	next(goHTTP...)
 	require.NoError(t, r.Reload(t.Context()))
 	r.requireTruth(n, done(n), listening(n)...)
-	require.Equal(t, "on", r.Status().Restarts)
+	require.Equal(t, "on", r.Status().Replacing)
 	await(r, func(e Restarts) bool { return e.Circuit == restart.Closed })
 }
 

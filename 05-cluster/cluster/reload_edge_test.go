@@ -144,7 +144,7 @@ func TestReloadShutdown(t *testing.T) {
 	require.ErrorIs(t, end(), ErrShutdown)
 	require.ErrorIs(t, waiting(), ErrShutdown)
 	r.requireTruth(0, calledOff(0, 0, ErrShutdown))
-	require.Equal(t, "off", r.Status().Restarts)
+	require.Equal(t, "off", r.Status().Replacing)
 }
 
 // And while an old worker finishes what is open. During all that nothing else begins.
@@ -161,7 +161,7 @@ func TestReloadShutdownWhileOldOneDrains(t *testing.T) {
 	r.requireTruth(2, running(1, 1), "leaving", "listening", "listening")
 	ended := make(chan error, 1)
 	go func() { ended <- r.Shutdown(t.Context()) }()
-	require.Eventually(t, func() bool { return r.Status().Restarts == "off" }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return r.Status().Replacing == "off" }, patience, time.Millisecond)
 	require.ErrorIs(t, r.Scale(1), ErrShutdown)
 	for _, w := range old {
 		w.Signal(syscall.SIGKILL)
@@ -181,7 +181,7 @@ func TestReloadAfterShutdown(t *testing.T) {
 	r.awaitLine("serving /")
 	ended := make(chan error, 1)
 	go func() { ended <- r.Shutdown(t.Context()) }()
-	require.Eventually(t, func() bool { return r.Status().Restarts == "off" }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return r.Status().Replacing == "off" }, patience, time.Millisecond)
 	require.ErrorIs(t, r.Reload(t.Context()), ErrShutdown)
 	r.requireTruth(0, nil, "leaving")
 	workers[0].Signal(syscall.SIGKILL)

@@ -12,15 +12,17 @@ import (
 
 // Status is what there is at one moment.
 type Status struct {
-	Pid      int            `json:"pid"`
-	Policy   Policy         `json:"policy"`
-	Size     int            `json:"size"`     // how many workers there shall be
-	Restarts string         `json:"restarts"` // of failed workers: on, suspended, trial (one is tried), or off, at the end
-	Waiting  int            `json:"waiting"`  // connections that no worker has, at all ports
-	Reset    int            `json:"reset"`    // connections that were ended because no worker could have them, ever
-	Ports    []PortStatus   `json:"ports"`
-	Workers  []WorkerStatus `json:"workers"`
-	Reload   *ReloadStatus  `json:"reload"` // the last one, or null
+	Pid    int    `json:"pid"`
+	Policy Policy `json:"policy"`
+	Size   int    `json:"size"` // how many workers there shall be
+	// Replacing is what is done about failed workers: on, they are replaced; suspended;
+	// trial, one replacement is tried; or off, at the end.
+	Replacing string         `json:"replacing"`
+	Waiting   int            `json:"waiting"` // connections that no worker has, at all ports
+	Reset     int            `json:"reset"`   // connections that were ended because no worker could have them, ever
+	Ports     []PortStatus   `json:"ports"`
+	Workers   []WorkerStatus `json:"workers"`
+	Reload    *ReloadStatus  `json:"reload"` // the last one, or null
 }
 
 // PortStatus is a port that the workers share.
@@ -79,14 +81,14 @@ func (p *Primary) status() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := Status{
-		Pid:      os.Getpid(),
-		Policy:   p.settings.Policy,
-		Size:     len(p.seats()),
-		Restarts: p.restarts(),
-		Reset:    p.reset,
-		Ports:    []PortStatus{},
-		Workers:  []WorkerStatus{},
-		Reload:   p.reload.status(),
+		Pid:       os.Getpid(),
+		Policy:    p.settings.Policy,
+		Size:      len(p.seats()),
+		Replacing: p.replacing(),
+		Reset:     p.reset,
+		Ports:     []PortStatus{},
+		Workers:   []WorkerStatus{},
+		Reload:    p.reload.status(),
 	}
 	for _, pt := range p.ports {
 		port := PortStatus{pt.address, len(pt.members), pt.scheduler.queued()}
@@ -101,7 +103,7 @@ func (p *Primary) status() Status {
 	return s
 }
 
-func (p *Primary) restarts() string {
+func (p *Primary) replacing() string {
 	if p.closing {
 		return "off"
 	}

@@ -154,7 +154,7 @@ func TestStatusJSON(t *testing.T) {
 	r := raise(t, Settings{}, goHTTP...)
 	text, err := json.Marshal(r.Status())
 	require.NoError(t, err)
-	require.Equal(t, `{"pid":`+strconv.Itoa(os.Getpid())+`,"policy":"rr","size":0,"restarts":"on",`+
+	require.Equal(t, `{"pid":`+strconv.Itoa(os.Getpid())+`,"policy":"rr","size":0,"replacing":"on",`+
 		`"waiting":0,"reset":0,"ports":[],"workers":[],"reload":null}`, string(text))
 	one, two, at := 1, 2, time.Unix(0, 0).UTC()
 	text, err = json.Marshal(Status{
@@ -163,7 +163,7 @@ func TestStatusJSON(t *testing.T) {
 		Reload:  &ReloadStatus{"failed", 7, 8, at, 0.5, "why"},
 	})
 	require.NoError(t, err)
-	require.Equal(t, `{"pid":0,"policy":"","size":0,"restarts":"","waiting":0,"reset":0,`+
+	require.Equal(t, `{"pid":0,"policy":"","size":0,"replacing":"","waiting":0,"reset":0,`+
 		`"ports":[{"address":"127.0.0.1:80","workers":3,"waiting":4}],`+
 		`"workers":[{"id":1,"pid":2,"state":"online","started":"1970-01-01T00:00:00Z","restarts":5,`+
 		`"connections":1,"offered":2,"memory":6},`+
