@@ -8,7 +8,6 @@ import (
 	"log"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -138,7 +137,7 @@ func (s *story) play(ctx context.Context) error {
 		{"kill -9", "what a worker has accepted ends with it, and nothing else does", s.kill},
 		{"freeze, connect, kill -9", "what it was given and has not accepted, somebody else answers", s.freezeAndKill},
 		{"freeze", "a worker that does not accept what it is given is killed", s.freeze},
-		{"reload", "who deploys a new program loses nobody", s.reload},
+		{"reload", "a new program is deployed, and nobody notices", s.reload},
 		{"reload to a program that does not start", "the old workers stay", s.reloadBroken},
 		{"stop", "what is open is finished", s.stop},
 	} {
@@ -147,6 +146,9 @@ func (s *story) play(ctx context.Context) error {
 		}
 		if err := program.Pause(ctx, demoQuiet); err != nil {
 			return err
+		}
+		if trouble.what == "freeze, connect, kill -9" && s.policy == cluster.None {
+			trouble.proves = "what waits in the kernel's queue, somebody else answers"
 		}
 		s.say.Printf("--- %s: %s", trouble.what, trouble.proves)
 		victim, err := s.victim(ctx)
@@ -160,17 +162,20 @@ func (s *story) play(ctx context.Context) error {
 	return nil
 }
 
-// victim is the worker that something will happen to: one that the visitors meet.
+// victim is the worker that something will happen to: one that listens, and whom the
+// visitors meet.
 func (s *story) victim(ctx context.Context) (*cluster.Worker, error) {
-	workers := s.primary.Workers()
-	if s.policy != cluster.Sticky {
-		return workers[0], nil
-	}
 	answer, err := s.crowd.Visit("/")
-	if i := slices.IndexFunc(workers, func(w *cluster.Worker) bool { return name(w) == answer }); i >= 0 {
-		return workers[i], nil
+	listening := map[int]bool{}
+	for _, w := range s.primary.Status().Workers {
+		listening[w.ID] = w.State == "listening"
 	}
-	return nil, cmp.Or(ctx.Err(), err, fmt.Errorf("nobody is %q", answer))
+	for _, w := range s.primary.Workers() {
+		if listening[w.ID()] && (s.policy != cluster.Sticky || name(w) == answer) {
+			return w, nil
+		}
+	}
+	return nil, cmp.Or(ctx.Err(), err, errors.New("nobody listens"))
 }
 
 // open starts the workers, and waits until all of them listen.

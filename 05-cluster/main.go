@@ -48,12 +48,12 @@ first that does not get ready ends that. SIGTTIN is one worker more, SIGTTOU one
           given; then it is taken for frozen, and killed
   -exec   what the workers run, with the arguments: a server for Node, unmodified,
           if the file is JavaScript, else an executable; it chooses its address
-  -status an address that answers with the state of all, as JSON
+  -status an address that answers with the state of all, as JSON, whoever asks
   -trace  show each line on the channels
   -demo   play what can happen to a worker, as visitors see it, and end
 
-Exit codes: 0 all well, 1 failure, that of the last reload too, 2 wrong use,
-130 after Ctrl-C with -demo.
+Exit codes: 0 all well, 1 failure, without -demo that of the last reload too,
+2 wrong use, 130 after Ctrl-C with -demo.
 `
 
 const (

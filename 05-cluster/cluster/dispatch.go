@@ -15,9 +15,6 @@ const (
 	// acceptAgain is the pause after an error that will pass, as when there is no
 	// descriptor left.
 	acceptAgain = 50 * time.Millisecond
-	// maxLine is how many wait here for a certain worker while another is idle; more
-	// wait in the kernel. It keeps who visits a slow one from using up our descriptors.
-	maxLine = 256
 )
 
 // dispatcher accepts connections and gives each to a worker that is idle. Which one is
@@ -106,8 +103,8 @@ func (d *dispatcher) dispatch() {
 		}
 		d.line.enter(conn)
 	}
-	if d.open() {
-		d.changed.Signal()
+	if len(d.idle) > 0 {
+		d.changed.Signal() // there is somebody to wait for
 	} else if d.waiting {
 		d.queue.interrupt()
 	}
@@ -116,12 +113,9 @@ func (d *dispatcher) dispatch() {
 	}
 }
 
-// open reports whether there is somebody for who comes next.
-func (d *dispatcher) open() bool { return len(d.idle) > 0 && d.line.len() < maxLine }
-
 // next is who has waited longest in the kernel's queue, or nil.
 func (d *dispatcher) next() *os.File {
-	if d.waiting || d.finishing || d.line.len() >= maxLine { // whoever comes next is waited for, or shall wait
+	if d.waiting || d.finishing { // whoever comes next is waited for
 		return nil
 	}
 	return d.queue.take()
@@ -139,7 +133,7 @@ func (d *dispatcher) wait() {
 	mu.Lock()
 	defer mu.Unlock()
 	for !d.finishing {
-		if !d.open() {
+		if len(d.idle) == 0 {
 			d.changed.Wait()
 			continue
 		}

@@ -284,7 +284,7 @@ func TestReloadBad(t *testing.T) {
 		cause string
 	}{
 		"exits":            {words: []string{"go", "complains"}, cause: "worker 4 never ready (code 1): no licence"},
-		"never listens":    {[]string{"go", "late"}, 200 * time.Millisecond, "worker 4 did not listen within 200ms"},
+		"never listens":    {[]string{"go", "late"}, 200 * time.Millisecond, "worker 4 never ready (signal killed): it did not listen within 200ms"},
 		"is no program":    {words: []string{"./nobody"}, cause: "./nobody: no such file or directory"},
 		"leaves by itself": {words: []string{"go", "leaves first"}, cause: "worker 4 has left (code 0)"},
 	} {
@@ -377,4 +377,35 @@ func TestReloadNewScript(t *testing.T) {
 		}
 		r.requireTruth(2, done(2), listening(2)...)
 	})
+}
+
+// A worker that does not join the cluster in time is killed. One that has, and does not
+// listen, may be there for something else.
+func TestReadyTimeout(t *testing.T) {
+	t.Parallel()
+	r, next := raiseChanging(t, Settings{}, "go", "late")
+	joined, err := r.Fork()
+	require.NoError(t, err)
+	r.late()
+	next("sleep", "1000")
+	r.readyWithin(100 * time.Millisecond)
+	for range 3 {
+		w, err := r.Fork()
+		require.NoError(t, err)
+		require.Equal(t, "it has not joined the cluster within 100ms", r.exitOf(w).Why)
+		w.Leave()
+	}
+	require.Contains(t, r.Workers(), joined)
+}
+
+// What is counted in ticks is not much longer than it shall be, whatever else is counted.
+func TestTick(t *testing.T) {
+	t.Parallel()
+	for _, s := range []Settings{
+		{AcceptTimeout: time.Second, QueueTimeout: time.Hour, ReadyTimeout: time.Hour},
+		{AcceptTimeout: time.Hour, QueueTimeout: time.Second, ReadyTimeout: time.Hour},
+		{AcceptTimeout: time.Hour, QueueTimeout: time.Hour, ReadyTimeout: time.Second},
+	} {
+		require.Equal(t, time.Second/10, s.tick())
+	}
 }

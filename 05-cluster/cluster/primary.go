@@ -38,9 +38,8 @@ type Settings struct {
 	// QueueTimeout is how long connections wait for a port's first worker before
 	// they are reset; 0 means 30 s.
 	QueueTimeout time.Duration
-	// ReadyTimeout is how long a worker may take to join the cluster before it is killed,
-	// and to listen before a reload is given up, or it is killed because nobody else
-	// listens; 0 means 30 s.
+	// ReadyTimeout is how long a worker may take to join the cluster, or, in a reload, to
+	// listen, before it is killed; 0 means 30 s.
 	ReadyTimeout time.Duration
 	// DrainTimeout is how long a worker that leaves may finish what is open before
 	// it is killed; 0 means 5 s. (`docker stop` waits for 10.)
@@ -76,6 +75,11 @@ func (s Settings) withDefaults() (Settings, error) {
 		s.Restart = &policy
 	}
 	return s, nil
+}
+
+// tick is short enough for all that is counted in ticks.
+func (s Settings) tick() time.Duration {
+	return min(s.AcceptTimeout, s.QueueTimeout, s.ReadyTimeout) / 10
 }
 
 var (
@@ -124,7 +128,8 @@ func SetupPrimary(settings Settings) (*Primary, error) {
 	p.due = time.AfterFunc(math.MaxInt64, p.startDue) // until there is something due
 	ctx, cancel := context.WithCancel(context.Background())
 	p.endWatch = cancel
-	p.running.Go(func() { p.watch(ctx) })
+	period := settings.tick()
+	p.running.Go(func() { p.watch(ctx, period) })
 	return p, nil
 }
 
@@ -181,7 +186,7 @@ func (p *Primary) start(place int) (*Worker, error) {
 		return nil, err
 	}
 	w := &Worker{
-		id: p.lastID, place: place, primary: p, process: process,
+		id: p.lastID, place: place, restarts: p.pool.Restarts(place), primary: p, process: process,
 		outbox:    make(chan parcel, maxOutbox),
 		listening: make(chan struct{}),
 		gone:      make(chan struct{}),
@@ -236,12 +241,12 @@ func (p *Primary) failed(place int, reason restart.Reason, what string) {
 	p.trouble.Note(place, p.pool.Failures(place), what)
 }
 
-// watch counts how long workers do not accept what they were given, do not get ready, and
+// watch counts how long workers do not accept what they were given, or do not join, and
 // ports have no worker. What is counted are ticks, and not the time: if this process was stopped
 // itself, nobody was late.
-func (p *Primary) watch(ctx context.Context) {
-	const ticks = 10
-	period := p.settings.AcceptTimeout / ticks
+func (p *Primary) watch(ctx context.Context, period time.Duration) {
+	// So many ticks take so long at least: the first may come at once.
+	ticks := func(timeout time.Duration) int { return int(timeout/period) + 1 }
 	tick := time.Tick(period)
 	for {
 		select {
@@ -251,11 +256,11 @@ func (p *Primary) watch(ctx context.Context) {
 		}
 		p.mu.Lock()
 		for _, w := range p.workers {
-			w.age(ticks)
-			w.late(int(p.settings.ReadyTimeout/period) + 1) // the first may come at once
+			w.age(ticks(p.settings.AcceptTimeout))
+			w.late(ticks(p.settings.ReadyTimeout))
 		}
 		for _, pt := range p.ports {
-			pt.age(int(p.settings.QueueTimeout / period))
+			pt.age(ticks(p.settings.QueueTimeout))
 		}
 		p.mu.Unlock()
 	}
@@ -321,16 +326,6 @@ func (p *Primary) killAll() {
 func (p *Primary) served() bool {
 	for _, w := range p.workers {
 		if len(w.ports) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// deserted reports whether a port has no worker. The caller has p.mu.
-func (p *Primary) deserted() bool {
-	for _, pt := range p.ports {
-		if len(pt.members) == 0 {
 			return true
 		}
 	}

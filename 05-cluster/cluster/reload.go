@@ -12,14 +12,16 @@ import (
 // reload is one run of Reload.
 type reload struct {
 	primary *Primary
-	since   int // the workers above this number are new
+	since   int // the workers above this number are new,
+	places  int // and the places above this one
 	began   time.Time
 	spoiled chan struct{} // closed when there is something broken
 	over    chan struct{} // closed at its end
 
 	// The primary's mu guards these.
 	replaced int
-	broken   error // a new worker has failed after it had taken over
+	complete bool  // nobody is left to be replaced
+	broken   error // how a new worker has failed that had taken over
 	err      error // valid when it is over,
 	ended    time.Time
 }
@@ -28,16 +30,17 @@ type reload struct {
 // program on disk is deployed by it. The new worker listens before the old one is asked to
 // leave; the old one has left before the next is started.
 //
-// It stops at the first new worker that fails, does not listen within
-// Settings.ReadyTimeout, or when ctx ends. That one is ended, the old ones that are left
-// serve on, and the error says why.
+// It stops at the first new worker that fails, wherever it comes from, or does not listen
+// within Settings.ReadyTimeout, or when ctx ends: then the one that has not taken over yet
+// is ended, or asked to leave, the old ones that are left serve on, and the error says why.
+// A worker that has several servers listens when the first one does.
 //
 // One reload runs at a time. A call that finds one under way waits for its end, and for
 // the next one, which serves all who wait.
 func (p *Primary) Reload(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	before := p.reload
+	before := p.reload // which may have started workers before what is on disk now came there
 	for !p.reload.isOver() {
 		running := p.reload
 		p.mu.Unlock()
@@ -53,11 +56,21 @@ func (p *Primary) Reload(ctx context.Context) error {
 			return r.err // it has begun after this call
 		}
 	}
-	if p.closing {
+	switch {
+	case p.closing:
 		return ErrShutdown
+	case ctx.Err() != nil:
+		return ctx.Err()
 	}
-	r := &reload{primary: p, since: p.lastID, began: time.Now(), spoiled: make(chan struct{}), over: make(chan struct{})}
+	r := &reload{
+		primary: p, since: p.lastID, began: time.Now(),
+		spoiled: make(chan struct{}), over: make(chan struct{}),
+	}
+	for _, r.places = range p.pool.Places() { // the last one
+	}
 	p.reload = r
+	p.running.Add(1) // Shutdown waits until its end has been told
+	defer p.running.Done()
 	p.tell(Reloading{})
 	p.mu.Unlock()
 	err := r.run(ctx)
@@ -111,11 +124,13 @@ func (r *reload) start() (*Worker, error) {
 	p := r.primary
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closing {
-		return nil, ErrShutdown
-	}
-	if r.broken != nil || len(r.old()) == 0 {
+	switch {
+	case r.broken != nil || r.complete:
 		return nil, r.broken
+	case p.closing:
+		return nil, ErrShutdown
+	case len(r.pending()) == 0:
+		return nil, nil
 	}
 	w, err := p.fork()
 	if err == nil {
@@ -133,12 +148,15 @@ func (r *reload) await(ctx context.Context, candidate *Worker) error {
 	case <-r.spoiled:
 		return nil
 	case <-candidate.gone:
-		return errors.New(candidate.end.String())
 	case <-time.After(patience):
-		return fmt.Errorf("%v did not listen within %v", candidate, patience)
+		r.primary.mu.Lock()
+		candidate.kill(fmt.Sprintf("it did not listen within %v", patience))
+		r.primary.mu.Unlock()
+		<-candidate.gone
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	return errors.New(candidate.end.String())
 }
 
 // takeOver lets the new worker take the place of an old one, which it returns: that leaves
@@ -148,25 +166,26 @@ func (r *reload) takeOver(candidate *Worker, err error) (leaver *Worker, _ error
 	p := r.primary
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closing { // and all leave
-		return nil, ErrShutdown
-	}
-	err = cmp.Or(r.broken, err)
 	switch {
-	case err != nil:
-	case candidate.ended:
+	case r.broken != nil:
+		err = r.broken
+	case p.closing && (err == nil || candidate.leaving): // as all do
+		err = ErrShutdown
+	case err == nil && candidate.ended:
 		err = errors.New(candidate.end.String())
-	case candidate.leaving:
+	case err == nil && candidate.leaving:
 		err = fmt.Errorf("%v did not stay", candidate)
 	}
-	old := r.old()
-	if err != nil || len(old) == 0 {
+	pending := r.pending()
+	if err != nil || len(pending) == 0 {
 		candidate.leave()
 		return candidate, err
 	}
 	candidate.candidate = false
 	r.replaced++
-	return p.vacate(old[0]), nil
+	leaver = p.vacate(pending[0])
+	r.complete = len(r.pending()) == 0 // though the end of all may come before that of the leaver
+	return leaver, nil
 }
 
 // failure notes that a worker has failed. If it is a new one, the old ones shall stay.
@@ -177,10 +196,10 @@ func (r *reload) failure(w *Worker) {
 	}
 }
 
-// old are the places that have no new worker, or none that is ready.
-func (r *reload) old() []seat {
+// pending are the places from before the reload that have no new worker which is ready.
+func (r *reload) pending() []seat {
 	return slices.DeleteFunc(r.primary.seats(), func(s seat) bool {
-		return s.worker != nil && s.worker.id > r.since && s.worker.ready
+		return s.place > r.places || s.worker != nil && s.worker.id > r.since && s.worker.ready
 	})
 }
 

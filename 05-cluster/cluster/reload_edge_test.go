@@ -274,3 +274,81 @@ func TestReloadNoticesAtOnce(t *testing.T) {
 	exit := r.exitOf(first)
 	require.EqualError(t, end(), exit.String())
 }
+
+// Shutdown does not hide how a reload has ended, and waits until that has been told: this one
+// had failed before.
+func TestReloadFailsBeforeShutdown(t *testing.T) {
+	t.Parallel()
+	r, next := raiseChanging(t, Settings{DrainTimeout: patience}, "go", "hold")
+	old, address := r.fork(2)
+	for range 2 {
+		require.NoError(t, askFor(dial(t, "tcp", address)))
+		r.awaitLine("serving /")
+	}
+	next(goHTTP...)
+	end := r.begin(t.Context())
+	r.requireTruth(2, running(1, 1), "leaving", "listening", "listening")
+	next("./nobody")
+	r.Workers()[2].Signal(syscall.SIGKILL)
+	exit := await(r, func(e Exit) bool { return e.Worker.ID() == 3 })
+	ended := make(chan error, 1)
+	go func() { ended <- r.Shutdown(t.Context()) }()
+	require.Eventually(t, func() bool { return r.Status().Replacing == "off" }, patience, time.Millisecond)
+	for _, w := range old {
+		w.Signal(syscall.SIGKILL)
+	}
+	require.EqualError(t, end(), exit.String())
+	require.NoError(t, <-ended)
+	require.Equal(t, ReloadFailed, r.Status().Reload.State)
+	require.Len(t, sofar[Reloaded](r), 1)
+}
+
+// And this one had replaced all; what it waited for was the end of the last old worker.
+func TestReloadCompleteBeforeShutdown(t *testing.T) {
+	t.Parallel()
+	r, next := raiseChanging(t, Settings{DrainTimeout: patience}, "go", "hold")
+	old, address := r.fork(1)
+	require.NoError(t, askFor(dial(t, "tcp", address)))
+	r.awaitLine("serving /")
+	next(goHTTP...)
+	end := r.begin(t.Context())
+	r.requireTruth(1, running(1, 0), "leaving", "listening")
+	ended := make(chan error, 1)
+	go func() { ended <- r.Shutdown(t.Context()) }()
+	require.Eventually(t, func() bool { return r.Status().Replacing == "off" }, patience, time.Millisecond)
+	old[0].Signal(syscall.SIGKILL)
+	require.NoError(t, end())
+	require.NoError(t, <-ended)
+	require.Equal(t, ReloadDone, r.Status().Reload.State)
+}
+
+// New workers that leave by themselves do not keep a reload going: each place is tried once.
+func TestReloadOfThoseWhoLeave(t *testing.T) {
+	t.Parallel()
+	r, next := raiseChanging(t, Settings{}, goHTTP...)
+	r.fork(3)
+	next("go", "listens and leaves")
+	r.Reload(t.Context())
+	require.LessOrEqual(t, len(sofar[Forked](r)), 3+2*3, "each new one, and its successor")
+}
+
+func init() {
+	roles["listens and leaves"] = func(...string) error {
+		l, err := Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		return Leave()
+	}
+}
+
+// Whoever has no time any more starts nothing.
+func TestReloadTooLate(t *testing.T) {
+	t.Parallel()
+	r, _ := raiseChanging(t, Settings{}, goHTTP...)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, r.Reload(ctx), context.Canceled)
+	require.Nil(t, r.Status().Reload)
+}

@@ -20,7 +20,7 @@ func TestSoakReload(t *testing.T) {
 	each(t, func(t *testing.T, worker []string) {
 		for _, policy := range Policies() {
 			t.Run(string(policy), func(t *testing.T) {
-				met := reloadUnderLoad(t, policy, worker, visitors.Gather)
+				met := reloadUnderLoad(t, policy, worker, 0, visitors.Gather)
 				if policy == None && worker[0] == "node" && nodeMajor(t) >= 26 {
 					return // it drops who has just connected, and nobody can keep it from accepting
 				}
@@ -45,7 +45,7 @@ func TestSoakReloadRegulars(t *testing.T) {
 	t.Parallel()
 	for _, policy := range Policies() {
 		t.Run(string(policy), func(t *testing.T) {
-			met := reloadUnderLoad(t, policy, goHTTP, visitors.GatherRegulars)
+			met := reloadUnderLoad(t, policy, goHTTP, 0, visitors.GatherRegulars)
 			require.Empty(t, met.CutOff)
 		})
 	}
@@ -59,7 +59,7 @@ func TestSoakNodeReloadRegulars(t *testing.T) {
 	t.Parallel()
 	for _, policy := range Policies() {
 		t.Run(string(policy), func(t *testing.T) {
-			met := reloadUnderLoad(t, policy, nodeHTTP, visitors.GatherRegulars)
+			met := reloadUnderLoad(t, policy, nodeHTTP, time.Second, visitors.GatherRegulars)
 			for _, cut := range met.CutOff {
 				require.True(t, cut.Again, "on the first request of a connection: %v", cut.Err)
 			}
@@ -68,10 +68,10 @@ func TestSoakNodeReloadRegulars(t *testing.T) {
 }
 
 // reloadUnderLoad reloads again and again while so many requests are made.
-func reloadUnderLoad(t *testing.T, policy Policy, worker []string, gather func(context.Context, string, int, time.Duration) *visitors.Crowd) visitors.Tally {
+func reloadUnderLoad(t *testing.T, policy Policy, worker []string, drain time.Duration, gather func(context.Context, string, int, time.Duration) *visitors.Crowd) visitors.Tally {
 	t.Helper()
 	requests := programtest.Times(1_000, 50_000)
-	r := raise(t, Settings{Policy: policy, DrainTimeout: time.Second}, worker...)
+	r := raise(t, Settings{Policy: policy, DrainTimeout: drain}, worker...)
 	_, address := r.fork(loadWorkers)
 	crowd := gather(t.Context(), address, loadVisitors, 0)
 	reloads := 0

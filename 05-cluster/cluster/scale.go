@@ -16,28 +16,32 @@ func (p *Primary) Size() int {
 	return len(p.seats())
 }
 
-// Scale changes the number of workers. Those that are too many leave, the oldest first. It
-// does not wait, neither for them nor for the new ones.
-func (p *Primary) Scale(n int) error {
+// Scale changes the number of workers. Those that are too many leave: first those that do
+// not listen, then the oldest. It does not wait, neither for them nor for the new ones. If
+// one cannot be started the error says so, and there are as many as there are.
+func (p *Primary) Scale(n int) (err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch before := len(p.seats()); {
+	switch {
 	case p.closing:
 		return ErrShutdown
 	case n < 0:
 		return fmt.Errorf("%d workers: there cannot be less than none", n)
-	case n != before:
-		p.tell(Scaled{From: before, To: n})
 	}
-	for len(p.seats()) < n {
-		if _, err := p.fork(); err != nil {
-			return err
-		}
+	before := len(p.seats())
+	for err == nil && len(p.seats()) < n {
+		_, err = p.fork()
 	}
 	for len(p.seats()) > n {
 		p.vacate(p.seats()[0])
 	}
-	return nil
+	if now := len(p.seats()); now != before {
+		p.tell(Scaled{From: before, To: now})
+	}
+	if err != nil {
+		p.tell(Failed{err})
+	}
+	return err
 }
 
 // seat is a place for a worker, with that, or with nil if it is to be started.
@@ -46,8 +50,9 @@ type seat struct {
 	worker *Worker
 }
 
-// seats are all places but that of the worker that a reload tries: first those who are to
-// be started, then the oldest. The caller has p.mu.
+// seats are all places but that of the worker that a reload tries: first those of workers
+// that are to be started, then of those that do not listen yet, and then the oldest. The
+// caller has p.mu.
 func (p *Primary) seats() (seats []seat) {
 	taken := map[int]*Worker{}
 	for _, w := range p.workers {
@@ -58,12 +63,16 @@ func (p *Primary) seats() (seats []seat) {
 			seats = append(seats, seat{place, w})
 		}
 	}
-	slices.SortStableFunc(seats, func(a, b seat) int { return cmp.Compare(a.age(), b.age()) })
+	slices.SortStableFunc(seats, func(a, b seat) int { return cmp.Compare(a.rank(), b.rank()) })
 	return seats
 }
 
-func (s seat) age() int {
-	if s.worker == nil {
+// rank is higher for those who are missed more.
+func (s seat) rank() int {
+	switch {
+	case s.worker == nil:
+		return -1
+	case !s.worker.ready:
 		return 0
 	}
 	return s.worker.id

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -35,7 +36,8 @@ func TestScale(t *testing.T) {
 		require.Contains(t, body(t, waiting), "worker")
 		r.requireTruth(2, nil, listening(2)...)
 		await(r, func(e Scaled) bool { return e == Scaled{0, 2} })
-		require.Empty(t, cmp.Diff([]Scaled{{0, 3}, {3, 1}, {1, 0}, {0, 1}}, sofar[Scaled](r)))
+		require.Empty(t, cmp.Diff([]Scaled{{0, 3}, {3, 1}, {1, 0}}, sofar[Scaled](r)))
+		await(r, func(e Failed) bool { return strings.Contains(e.String(), "nobody") })
 	})
 }
 
@@ -86,4 +88,20 @@ func TestScaleUpDuringReload(t *testing.T) {
 	require.NoError(t, end())
 	r.requireTruth(3, done(1), listening(3)...)
 	require.Equal(t, []int{2, 3, 4}, r.ids())
+}
+
+// Who is one too many is first who does not listen: to take back a worker that does not get
+// ready costs nobody anything.
+func TestScaleSparesThoseWhoListen(t *testing.T) {
+	t.Parallel()
+	r, next := raiseChanging(t, Settings{}, goHTTP...)
+	workers, address := r.fork(1)
+	next("go", "late")
+	require.NoError(t, r.Scale(2))
+	r.late()
+	require.NoError(t, r.Scale(1))
+	require.Equal(t, 1, r.Size())
+	require.Equal(t, name(workers[0]), get(t, "tcp", address))
+	r.requireTruth(1, nil, "listening")
+	require.Equal(t, []int{1}, r.ids())
 }

@@ -41,7 +41,7 @@ type WorkerStatus struct {
 	// disconnected, when it has no channel any more.
 	State    string    `json:"state"`
 	Started  time.Time `json:"started"`
-	Restarts int       `json:"restarts"` // of the workers in its place, after failures
+	Restarts int       `json:"restarts"` // after failures, in its place; a reload begins anew
 	// Connections it has accepted, and Offered those it has been given and has not
 	// accepted. Under None they are null: the kernel hands them out.
 	Connections *int  `json:"connections"`
@@ -61,7 +61,7 @@ const (
 type ReloadStatus struct {
 	State    string    `json:"state"`
 	Replaced int       `json:"replaced"`
-	Left     int       `json:"left"` // workers from before it
+	Left     int       `json:"left"` // workers from before it that are there
 	Began    time.Time `json:"began"`
 	Seconds  float64   `json:"seconds"`
 	Error    string    `json:"error,omitzero"`
@@ -118,7 +118,7 @@ func (w *Worker) status() WorkerStatus {
 		Pid:      w.Pid(),
 		State:    w.state(),
 		Started:  w.process.Started,
-		Restarts: w.primary.pool.Restarts(w.place),
+		Restarts: w.restarts,
 	}
 	if w.primary.settings.Policy != None {
 		accepted, offered := w.accepted, len(w.flights)

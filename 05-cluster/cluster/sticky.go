@@ -18,6 +18,10 @@ const Sticky Policy = "sticky"
 
 func init() { policies[Sticky] = newSticky }
 
+// maxLine is how many wait for their workers while another is idle: each is a descriptor
+// of ours.
+const maxLine = 256
+
 // sticky knows which worker each address belongs to. It knows homes, of which each has
 // many addresses: their number is bounded, whoever comes.
 type sticky struct {
@@ -49,15 +53,25 @@ func (s *sticky) enter(conn *os.File) {
 	s.waiting = append(s.waiting, arrival{conn, s.home(client(conn))})
 }
 
-// match takes out the first whose worker is idle.
+// match takes out the first whose worker is idle. If there is none, and too many wait, the
+// first of all goes to somebody who is idle, for once: a worker that does not keep up with
+// its own shall not hold up everybody.
 func (s *sticky) match(idle []*Worker) (*os.File, *Worker) {
 	for i, a := range s.waiting {
 		if w := s.owner(a.home); slices.Contains(idle, w) {
-			s.waiting = slices.Delete(s.waiting, i, i+1)
-			return a.conn, w
+			return s.take(i), w
 		}
 	}
+	if len(s.waiting) > maxLine {
+		return s.take(0), idle[0]
+	}
 	return nil, nil
+}
+
+func (s *sticky) take(i int) *os.File {
+	conn := s.waiting[i].conn
+	s.waiting = slices.Delete(s.waiting, i, i+1)
+	return conn
 }
 
 func (s *sticky) home(client netip.Addr) home { return home(maphash.Comparable(s.seed, client)) }

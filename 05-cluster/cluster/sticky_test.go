@@ -178,25 +178,31 @@ func TestStickyReturned(t *testing.T) {
 	}
 }
 
-// So many wait here for a busy worker, and all others in the kernel, until there are less.
+// When too many wait for one worker the first of them goes to another, for once; so nobody
+// is held up by it who is for another.
 func TestStickyMaxLine(t *testing.T) {
 	p, a, b, d, _ := stickyBench(t)
 	p.soon(t, func() bool { return d.waiting })
 	for range 1 + maxLine {
 		come(t, d)
 	}
-	p.soon(t, func() bool { return !d.waiting })
-	knock(t, d)
-	d.dispatch()
 	require.Equal(t, maxLine, d.line.len())
 	require.Equal(t, int64(-1), given(b))
-	a.judged(given(a), true)
-	require.Equal(t, maxLine-1, d.line.len())
+	first := d.line.(*sticky).waiting[0]
+	come(t, d)
+	require.Equal(t, maxLine, d.line.len())
 	conn, seq := has(b)
-	require.NotNil(t, conn)
+	require.Same(t, first.conn, conn)
+	require.Same(t, a, d.line.(*sticky).owners[first.home])
 	b.judged(seq, true)
-	dial(t, "tcp", d.port.address)
-	p.soon(t, func() bool { return given(b) >= 0 })
+	require.Equal(t, int64(-1), given(b))
+	a.judged(given(a), false)
+	require.Equal(t, maxLine, d.line.len(), "it is full, and one more goes to the other")
+	_, seq = has(b)
+	b.judged(seq, true)
+	own := comeFrom(t, d, first.home+1)
+	conn, _ = has(b)
+	require.Same(t, own, conn)
 }
 
 // Who is turned away is told, here as well as in the kernel's queue, and counted.

@@ -38,10 +38,11 @@ const none = -1
 
 // Worker is a worker as the primary sees it.
 type Worker struct {
-	id      int
-	primary *Primary
-	process *supervise.Process
-	outbox  chan parcel
+	id       int
+	restarts int // of workers in its place before it, and it
+	primary  *Primary
+	process  *supervise.Process
+	outbox   chan parcel
 
 	listening chan struct{} // closed when it does
 	gone      chan struct{} // closed after its end
@@ -128,6 +129,7 @@ func (w *Worker) farewell() {
 		})
 		return
 	}
+	patience = max(patience, w.primary.settings.DrainTimeout/2) // this process may have been stopped
 	w.post(message{Act: actDisconnect, Within: patience.Milliseconds()}, nil)
 	w.seeOff(patience)
 }
@@ -314,17 +316,11 @@ func (w *Worker) age(most int) {
 	}
 }
 
-// late ends a worker that has not joined the cluster in so many ticks, or does not listen
-// though nobody else does: it must have frozen.
+// late ends a worker that has not joined the cluster in so many ticks: it must have
+// frozen. A candidate is the reload's matter.
 func (w *Worker) late(most int) {
-	w.waited++
-	patience := w.primary.settings.ReadyTimeout
-	switch {
-	case w.ready || w.leaving || w.candidate || w.waited <= most: // a candidate is the reload's matter
-	case !w.online:
-		w.kill(fmt.Sprintf("it has not joined the cluster within %v", patience))
-	case w.primary.deserted():
-		w.kill(fmt.Sprintf("it did not listen within %v, and nobody else does", patience))
+	if w.waited++; w.waited > most && !w.online && !w.leaving && !w.candidate {
+		w.kill(fmt.Sprintf("it has not joined the cluster within %v", w.primary.settings.ReadyTimeout))
 	}
 }
 
