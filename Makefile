@@ -18,7 +18,7 @@ test: ## formatting, vet, and all tests, in about a minute
 	@test -n "$(RACE)" || echo "no C compiler here: testing without -race"
 	$(GO) test $(RACE) ./...
 
-soak: ## the long proofs: 1,000 forks, 10,000 handles, 100 kills under load, the speed-up on idle cores
+soak: ## the long proofs, some 20 minutes: 1,000 forks, 10,000 handles, 100 kills, reloads under load, 5 minutes of chaos, the speed-up on idle cores
 	SOAK=1 $(GO) test -p 1 $(RACE) -run Soak -count=1 -timeout 30m -v ./...
 
 lint: ## vet for Linux and macOS, and staticcheck

@@ -242,11 +242,10 @@ func (p *Primary) failed(place int, reason restart.Reason, what string) {
 }
 
 // watch counts how long workers do not accept what they were given, or do not join, and
-// ports have no worker. What is counted are ticks, and not the time: if this process was stopped
-// itself, nobody was late.
+// ports have no worker. What is counted are ticks, and not the time: if this process was
+// stopped itself, nobody was late.
 func (p *Primary) watch(ctx context.Context, period time.Duration) {
-	// So many ticks take so long at least: the first may come at once.
-	ticks := func(timeout time.Duration) int { return int(timeout/period) + 1 }
+	ticks := func(timeout time.Duration) int { return int(timeout / period) } // and one, which may come at once
 	tick := time.Tick(period)
 	for {
 		select {
@@ -260,7 +259,7 @@ func (p *Primary) watch(ctx context.Context, period time.Duration) {
 			w.late(ticks(p.settings.ReadyTimeout))
 		}
 		for _, pt := range p.ports {
-			pt.age(ticks(p.settings.QueueTimeout))
+			pt.age(ticks(p.settings.QueueTimeout) + 1)
 		}
 		p.mu.Unlock()
 	}
