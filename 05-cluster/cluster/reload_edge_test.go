@@ -300,7 +300,7 @@ func TestReloadFailsBeforeShutdown(t *testing.T) {
 	require.EqualError(t, end(), exit.String())
 	require.NoError(t, <-ended)
 	require.Equal(t, ReloadFailed, r.Status().Reload.State)
-	require.Len(t, sofar[Reloaded](r), 1)
+	await(r, func(Reloaded) bool { return true })
 }
 
 // And this one had replaced all; what it waited for was the end of the last old worker.

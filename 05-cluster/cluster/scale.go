@@ -13,6 +13,13 @@ import (
 func (p *Primary) Size() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.size()
+}
+
+func (p *Primary) size() int {
+	if p.closing {
+		return 0
+	}
 	return len(p.seats())
 }
 

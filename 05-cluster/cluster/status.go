@@ -83,7 +83,7 @@ func (p *Primary) status() Status {
 	s := Status{
 		Pid:       os.Getpid(),
 		Policy:    p.settings.Policy,
-		Size:      len(p.seats()),
+		Size:      p.size(),
 		Replacing: p.replacing(),
 		Reset:     p.reset,
 		Ports:     []PortStatus{},
