@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -97,24 +96,13 @@ func calledOff(replaced, left int, err error) *ReloadStatus {
 // living are the pids of this rig's processes, as the operating system says. One other than
 // Linux tells only which of those that the primary knows there are.
 func (r *rig) living() (pids []int) {
-	if runtime.GOOS != "linux" {
-		for _, w := range r.Workers() {
-			if syscall.Kill(w.Pid(), 0) == nil {
-				pids = append(pids, w.Pid())
-			}
-		}
+	mark := slices.IndexFunc(r.env, func(v string) bool { return strings.HasPrefix(v, "STARTED_FOR=") })
+	if pids, known := programtest.Children(r.env[mark]); known {
 		return pids
 	}
-	mark := slices.IndexFunc(r.env, func(v string) bool { return strings.HasPrefix(v, "STARTED_FOR=") })
-	lists, _ := filepath.Glob("/proc/self/task/*/children")
-	for _, list := range lists {
-		children, _ := os.ReadFile(list)
-		for child := range strings.FieldsSeq(string(children)) {
-			environment, _ := os.ReadFile("/proc/" + child + "/environ") // that of a zombie is empty
-			if slices.Contains(strings.Split(string(environment), "\x00"), r.env[mark]) {
-				pid, _ := strconv.Atoi(child)
-				pids = append(pids, pid)
-			}
+	for _, w := range r.Workers() {
+		if syscall.Kill(w.Pid(), 0) == nil {
+			pids = append(pids, w.Pid())
 		}
 	}
 	return pids

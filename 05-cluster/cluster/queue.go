@@ -42,15 +42,19 @@ func (q queue) wait() (conn *os.File, err error) {
 	return conn, err
 }
 
-// len is how many connections wait, as far as is known.
-func (q queue) len() (n int) {
-	q.raw.Control(func(fd uintptr) { n = backlog(int(fd)) })
-	return n
-}
+func (q queue) len() int { return backlogOf(q.file) }
 
 func (q queue) interrupt() { q.file.SetReadDeadline(time.Unix(1, 0)) }
 func (q queue) arm()       { q.file.SetReadDeadline(time.Time{}) }
 func (q queue) close()     { q.file.Close() }
+
+// backlogOf is how many connections wait for a listening socket, as far as is known.
+func backlogOf(socket *os.File) (n int) {
+	if raw, err := socket.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { n = backlog(int(fd)) })
+	}
+	return n
+}
 
 func accept(fd int) (*os.File, error) {
 	syscall.ForkLock.RLock() // no child shall have it

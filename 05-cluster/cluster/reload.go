@@ -12,8 +12,8 @@ import (
 // reload is one run of Reload.
 type reload struct {
 	primary *Primary
-	since   int // the workers above this number are new,
-	places  int // and the places above this one
+	since   int   // the workers above this number are new
+	places  []int // those from before, whose workers are to be replaced
 	began   time.Time
 	spoiled chan struct{} // closed when there is something broken
 	over    chan struct{} // closed at its end
@@ -63,10 +63,8 @@ func (p *Primary) Reload(ctx context.Context) error {
 		return ctx.Err()
 	}
 	r := &reload{
-		primary: p, since: p.lastID, began: time.Now(),
+		primary: p, since: p.lastID, places: p.pool.Places(), began: time.Now(),
 		spoiled: make(chan struct{}), over: make(chan struct{}),
-	}
-	for _, r.places = range p.pool.Places() { // the last one
 	}
 	p.reload = r
 	p.running.Add(1) // Shutdown waits until its end has been told
@@ -199,7 +197,8 @@ func (r *reload) failure(w *Worker) {
 // pending are the places from before the reload that have no new worker which is ready.
 func (r *reload) pending() []seat {
 	return slices.DeleteFunc(r.primary.seats(), func(s seat) bool {
-		return s.place > r.places || s.worker != nil && s.worker.id > r.since && s.worker.ready
+		isNew := s.worker != nil && s.worker.id > r.since && s.worker.ready
+		return isNew || !slices.Contains(r.places, s.place)
 	})
 }
 

@@ -36,7 +36,7 @@ func (p *Primary) Scale(n int) (err error) {
 		return fmt.Errorf("%d workers: there cannot be less than none", n)
 	}
 	before := len(p.seats())
-	for err == nil && len(p.seats()) < n {
+	for i := before; i < n && err == nil; i++ {
 		_, err = p.fork()
 	}
 	for len(p.seats()) > n {

@@ -31,11 +31,5 @@ func (s shared) join(w *Worker, reply message) {
 func (shared) leave(*Worker) {}
 func (s shared) finish()     { s.port.release() } // the workers may still have it
 func (shared) turnAway() int { return 0 }
+func (s shared) queued() int { return backlogOf(s.socket) }
 func (s shared) close()      { s.socket.Close() }
-
-func (s shared) queued() (n int) {
-	if raw, err := s.socket.SyscallConn(); err == nil {
-		raw.Control(func(fd uintptr) { n = backlog(int(fd)) })
-	}
-	return n
-}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
 
@@ -27,31 +26,33 @@ func adoptOrphans() {
 func requireNoOrphans(t *testing.T, variable string) {
 	t.Helper()
 	none := func() bool {
-		for _, pid := range children(t, variable) {
+		children, _ := Children(variable)
+		for _, pid := range children {
 			unix.Wait4(pid, nil, unix.WNOHANG, nil)
 		}
-		return len(children(t, variable)) == 0
+		children, _ = Children(variable)
+		return len(children) == 0
 	}
 	if t.Failed() || !assert.Eventually(t, none, patience, time.Millisecond, "processes are left") {
-		for _, pid := range children(t, variable) {
+		children, _ := Children(variable)
+		for _, pid := range children {
 			unix.Kill(pid, unix.SIGKILL)
 			unix.Wait4(pid, nil, 0, nil)
 		}
 	}
 }
 
-// children are the running processes whose parent is this one, and which have this
-// variable.
-func children(t *testing.T, variable string) (pids []int) {
-	t.Helper()
+// Children are the running processes whose parent is this one, and which have this
+// variable in their environment; known is whether the kernel tells.
+func Children(variable string) (pids []int, known bool) {
 	for _, word := range childPIDs() {
 		environment, _ := os.ReadFile("/proc/" + word + "/environ")
 		if !slices.Contains(strings.Split(string(environment), "\x00"), variable) {
 			continue
 		}
-		pid, err := strconv.Atoi(word)
-		require.NoError(t, err)
-		pids = append(pids, pid)
+		if pid, err := strconv.Atoi(word); err == nil {
+			pids = append(pids, pid)
+		}
 	}
-	return pids
+	return pids, true
 }

@@ -8,3 +8,6 @@ import "testing"
 func adoptOrphans() {}
 
 func requireNoOrphans(*testing.T, string) {}
+
+// Children would be the processes with this variable in their environment.
+func Children(string) (pids []int, known bool) { return nil, false }
