@@ -7,7 +7,7 @@ RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 FUZZTIME ?= 1m
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help test soak lint fuzz demo
+.PHONY: help test soak lint fuzz bench demo
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -25,12 +25,16 @@ lint: ## vet for Linux and macOS, and staticcheck
 	GOOS=linux $(GO) vet ./...
 	GOOS=darwin $(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+	cd bench && $(GO) vet ./...
 
 fuzz: ## each fuzz target for FUZZTIME (1m)
 	$(GO) test -run '^$$' -fuzz '^FuzzLines$$' -fuzztime $(FUZZTIME) ./internal/ipc
 	$(GO) test -run '^$$' -fuzz '^FuzzInternal$$' -fuzztime $(FUZZTIME) ./internal/ipc
 	$(GO) test -run '^$$' -fuzz '^FuzzArguments$$' -fuzztime $(FUZZTIME) ./02-four-spawn-methods
 	$(GO) test -run '^$$' -fuzz '^FuzzLaws$$' -fuzztime $(FUZZTIME) ./internal/restart
+
+bench: ## what the channel and the cluster cost; bench/main.go compares two versions
+	cd bench && $(GO) run .
 
 demo: ## each chapter, once
 	$(GO) run ./01-fork
