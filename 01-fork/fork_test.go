@@ -19,11 +19,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
+	"playing-with-processes/internal/clitest"
 	"playing-with-processes/internal/ipc"
-	"playing-with-processes/internal/programtest"
 )
 
-func TestMain(m *testing.M) { programtest.Main(m, main) }
+func TestMain(m *testing.M) { clitest.Main(m, main) }
 
 const name = "01-fork"
 
@@ -35,7 +35,7 @@ func TestShares(t *testing.T) {
 	for below, primes := range map[int]int{1: 0, 2: 0, 3: 1, 10_000: 1229, 10_008: 1230, 100_000: 9592} {
 		for n := 1; n <= 12; n++ {
 			sum := 0
-			for _, part := range shares(n, below) {
+			for _, part := range split(n, below) {
 				count, err := part.count(t.Context())
 				require.NoError(t, err)
 				sum += count
@@ -49,7 +49,7 @@ func TestShares(t *testing.T) {
 // shares in the place of pids.
 func steps(t *testing.T, out string) map[string][]string {
 	t.Helper()
-	lines, _ := programtest.Spoken(out)
+	lines, _ := clitest.ParseLines(out)
 	forked := regexp.MustCompile(`^forked (\d+) for (share \d+) of \d+$`)
 	var names []string
 	for _, line := range lines {
@@ -84,7 +84,7 @@ func TestSeatings(t *testing.T) {
 		"(share 3)": {"counting share 3 of 3"},
 	}
 	job := []string{"-n", "3", "-below", "100000"}
-	self, alone := programtest.Self(t), func(*testing.T) {}
+	self, alone := clitest.Self(t), func(*testing.T) {}
 	tests := []struct {
 		name    string
 		needs   func(*testing.T)
@@ -92,14 +92,14 @@ func TestSeatings(t *testing.T) {
 		primes  string // how many, in each of the ways
 	}{
 		{"Go primary, Go workers", alone, append([]string{self}, job...), `(?s)\n1 goroutine +9592 .*\n3 goroutines +9592 .*\n3 processes +9592 `},
-		{"Go primary, Node workers", programtest.NeedNode, append([]string{self, "-worker", "node node/worker.js"}, job...), `\n3 processes +9592 `},
-		{"Node primary, Go workers", programtest.NeedNode, []string{"node", "node/primary.js", self, "3", "100000"}, `9592 primes by 3 processes`},
-		{"Node primary, Node workers", programtest.NeedNode, []string{"node", "node/primary.js", "", "3", "100000"}, `(?s)9592 primes by 3 processes.*9592 primes by this one alone`},
+		{"Go primary, Node workers", clitest.NeedNode, append([]string{self, "-worker", "node node/worker.js"}, job...), `\n3 processes +9592 `},
+		{"Node primary, Go workers", clitest.NeedNode, []string{"node", "node/primary.js", self, "3", "100000"}, `9592 primes by 3 processes`},
+		{"Node primary, Node workers", clitest.NeedNode, []string{"node", "node/primary.js", "", "3", "100000"}, `(?s)9592 primes by 3 processes.*9592 primes by this one alone`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			test.needs(t)
-			got := programtest.Run(t, test.command...)
+			got := clitest.Run(t, test.command...)
 			require.Equal(t, 0, got.Code, got.Stderr)
 			require.Empty(t, got.Stderr)
 			require.Regexp(t, test.primes, got.Stdout)
@@ -122,9 +122,9 @@ func TestNumberOfWorkers(t *testing.T) {
 		{"1", nil, "shares: 1\n"},
 		{"1", []string{"-n", "5"}, "shares: 5\n"},
 	} {
-		cmd := programtest.Command(t, append([]string{programtest.Self(t), "-below", "100"}, test.args...)...)
+		cmd := clitest.Command(t, append([]string{clitest.Self(t), "-below", "100"}, test.args...)...)
 		cmd.Env = append(cmd.Env, "GOMAXPROCS="+test.gomaxprocs)
-		got := programtest.Finish(t, cmd)
+		got := clitest.Finish(t, cmd)
 		require.Equal(t, 0, got.Code, got.Stderr)
 		require.Contains(t, got.Stdout, test.want)
 	}
@@ -132,7 +132,7 @@ func TestNumberOfWorkers(t *testing.T) {
 		if _, err := exec.LookPath("taskset"); err != nil {
 			t.Skip("no taskset here")
 		}
-		got := programtest.Run(t, "taskset", "-c", "0", programtest.Self(t), "-below", "3000000")
+		got := clitest.Run(t, "taskset", "-c", "0", clitest.Self(t), "-below", "3000000")
 		require.Contains(t, got.Stdout, "shares: 1\n")
 		require.Contains(t, got.Stdout, "Only one CPU is allowed here")
 	})
@@ -141,8 +141,8 @@ func TestNumberOfWorkers(t *testing.T) {
 // What the table shows of a worker is the worker's own: another process each, with
 // time and memory that the kernel has counted.
 func TestWorkers(t *testing.T) {
-	say = programtest.ForkSelf(t)
-	done, workers, err := inProcesses(t.Context(), shares(3, 300_000), func() *exec.Cmd { return ipc.Self("worker") })
+	say = clitest.ForkSelf(t)
+	done, workers, err := inProcesses(t.Context(), split(3, 300_000), func() *exec.Cmd { return ipc.Self("worker") })
 	require.NoError(t, err)
 	require.Equal(t, 25997, done.primes)
 	pids, cpu := map[int]bool{os.Getpid(): true}, time.Duration(0)
@@ -150,14 +150,14 @@ func TestWorkers(t *testing.T) {
 		pids[w.Pid()] = true
 		cpu += w.cpu
 		require.Positive(t, w.cpu)
-		require.Positive(t, w.result.Wall)
-		require.Less(t, w.result.Wall, done.wall.Seconds())
+		require.Positive(t, w.counted.Wall)
+		require.Less(t, w.counted.Wall, done.wall.Seconds())
 		require.Greater(t, w.memory, int64(1<<20))
 	}
 	require.Len(t, pids, 4)
 	require.Equal(t, cpu, done.cpu)
 
-	alone, err := inGoroutines(t.Context(), shares(1, 300_000))
+	alone, err := inGoroutines(t.Context(), split(1, 300_000))
 	require.NoError(t, err)
 	require.Equal(t, done.primes, alone.primes)
 	require.LessOrEqual(t, alone.cpus(), float64(runtime.NumCPU())+0.5, "it has counted what was before")
@@ -170,13 +170,13 @@ func TestWorkers(t *testing.T) {
 // Whatever was measured, the words fit the figures: one CPU, busy CPUs and slow
 // starts are not told as if the work could not be shared.
 func TestVerdict(t *testing.T) {
-	made := func(name string, wall, cpu time.Duration) way {
-		return way{name: name, wall: wall * time.Millisecond, cpu: cpu * time.Millisecond}
+	made := func(name string, wall, cpu time.Duration) result {
+		return result{name: name, wall: wall * time.Millisecond, cpu: cpu * time.Millisecond}
 	}
 	tests := []struct {
 		name                         string
 		n, gomaxprocs, cpus          int
-		alone, goroutines, processes way
+		alone, goroutines, processes result
 		want                         string
 	}{
 		{"two idle CPUs", 2, 2, 2,
@@ -237,15 +237,15 @@ func TestSoakSpeedUp(t *testing.T) {
 	if os.Getenv("SOAK") == "" {
 		t.Skip("needs idle CPUs: make soak")
 	}
-	say = programtest.ForkSelf(t)
+	say = clitest.ForkSelf(t)
 	const enough, below = 1.6, 5_000_000
 	var goroutines, processes float64
 	for range 10 {
-		alone, err := inGoroutines(t.Context(), shares(1, below))
+		alone, err := inGoroutines(t.Context(), split(1, below))
 		require.NoError(t, err)
-		together, err := inGoroutines(t.Context(), shares(2, below))
+		together, err := inGoroutines(t.Context(), split(2, below))
 		require.NoError(t, err)
-		forked, _, err := inProcesses(t.Context(), shares(2, below), func() *exec.Cmd { return ipc.Self("worker") })
+		forked, _, err := inProcesses(t.Context(), split(2, below), func() *exec.Cmd { return ipc.Self("worker") })
 		require.NoError(t, err)
 		goroutines, processes = alone.over(together), alone.over(forked)
 		t.Logf("2 goroutines %.2f, 2 processes %.2f times as fast", goroutines, processes)
@@ -290,18 +290,18 @@ func TestComplaints(t *testing.T) {
 		{[]string{"-worker", script(t, `echo first >&2; echo second >&2; exit 7`)}, 1, "ended with code 7 and no result: second"},
 		{[]string{"-worker", script(t, `echo nonsense >&3; read x <&3`)}, 1, "message: jsontext: invalid character"},
 		{[]string{"-worker", script(t, `echo '{"primes":1,"wall":1}' >&3; while read x; do :; done <&3`)}, 1, "the counts differ: 25 by 1 goroutine"},
-		{[]string{"-worker", script(t, `exec 3>&-; exec sleep 10`)}, 1, "closed its channel and did not end"},
-		{[]string{"-worker", script(t, `read x <&3; echo '{"primes":25,"wall":1}' >&3; exec sleep 10`)}, 1, "did not end after the disconnect"},
+		{[]string{"-worker", script(t, `exec 3>&-; exec sleep 10`)}, 1, "closed its channel and did not exit"},
+		{[]string{"-worker", script(t, `read x <&3; echo '{"primes":25,"wall":1}' >&3; exec sleep 10`)}, 1, "did not exit after the disconnect"},
 		{[]string{"-worker", script(t, `printf '\033[2J%0300d' 0 >&2; exit 7`)}, 1, "no result: \ufffd[2J0000"},
 		{[]string{"-worker", script(t, `echo '{"primes":1,"wall":1}' >&3; while read x; do :; done <&3; echo late >&2; exit 7`)}, 1, "ended with code 7: late"},
 	}
 	for _, test := range tests {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
-			words := append([]string{programtest.Self(t)}, test.args...)
+			words := append([]string{clitest.Self(t)}, test.args...)
 			if test.code == 1 && test.args[0] != "worker" {
 				words = append(words, "-below", "100")
 			}
-			programtest.RequireComplaint(t, programtest.Run(t, words...), test.code, name, test.want)
+			clitest.RequireComplaint(t, clitest.Run(t, words...), test.code, name, test.want)
 		})
 	}
 }
@@ -317,7 +317,7 @@ func TestForkFails(t *testing.T) {
 			for _, job := range [][]string{{"-below", forever}, {"-worker", "sleep 1000"}} {
 				got := runLimited(t, limit, append(job, "-n", "100")...)
 				require.Contains(t, got.Stdout, "for share 1 of 100", "not even one was forked")
-				programtest.RequireComplaint(t, got, 1, name, want)
+				clitest.RequireComplaint(t, got, 1, name, want)
 			}
 		})
 	}
@@ -325,10 +325,10 @@ func TestForkFails(t *testing.T) {
 
 // runLimited tries again when it was the primary's own runtime that got no
 // thread: such a process is lost before it can say anything in one line.
-func runLimited(t *testing.T, limit string, args ...string) (got programtest.Result) {
+func runLimited(t *testing.T, limit string, args ...string) (got clitest.Result) {
 	t.Helper()
 	for range 10 {
-		got = programtest.RunLimited(t, limit, args...)
+		got = clitest.RunLimited(t, limit, args...)
 		if got.Code == 1 {
 			break
 		}
@@ -340,10 +340,10 @@ func runLimited(t *testing.T, limit string, args ...string) (got programtest.Res
 // before inProcesses returns.
 func TestNoWorkerIsLeft(t *testing.T) {
 	var said bytes.Buffer
-	programtest.ForkSelf(t)
+	clitest.ForkSelf(t)
 	say = log.New(&said, "", 0)
 	worker := script(t, `read x <&3; case $x in *'"number":0'*) exit 7;; esac; exec sleep 1000`)
-	_, _, err := inProcesses(context.Background(), shares(3, 100), func() *exec.Cmd { return exec.Command(worker) })
+	_, _, err := inProcesses(context.Background(), split(3, 100), func() *exec.Cmd { return exec.Command(worker) })
 	require.ErrorContains(t, err, "ended with code 7")
 	pids := regexp.MustCompile(`forked (\d+)`).FindAllStringSubmatch(said.String(), -1)
 	require.Len(t, pids, 3)
@@ -356,25 +356,25 @@ func TestNoWorkerIsLeft(t *testing.T) {
 
 // What workers that do well say on standard error is not lost.
 func TestWorkersSpeakUp(t *testing.T) {
-	worker := script(t, "echo by the way >&2; exec '"+programtest.Self(t)+"' worker\n")
-	got := programtest.Run(t, programtest.Self(t), "-n", "2", "-below", "100", "-worker", worker)
+	worker := script(t, "echo by the result >&2; exec '"+clitest.Self(t)+"' worker\n")
+	got := clitest.Run(t, clitest.Self(t), "-n", "2", "-below", "100", "-worker", worker)
 	require.Equal(t, 0, got.Code, got.Stderr)
-	require.Equal(t, strings.Repeat("by the way\n", 2), got.Stderr)
+	require.Equal(t, strings.Repeat("by the result\n", 2), got.Stderr)
 }
 
 func TestHelp(t *testing.T) {
-	require.Equal(t, programtest.Result{Stdout: usage}, programtest.Run(t, programtest.Self(t), "-h"))
+	require.Equal(t, clitest.Result{Stdout: usage}, clitest.Run(t, clitest.Self(t), "-h"))
 }
 
 // Ctrl-C ends the workers, though the signal reached only the primary.
 func TestInterrupt(t *testing.T) {
-	programtest.RequireInterruptible(t, name, 3, programtest.Self(t), "-n", "2", "-below", forever)
-	programtest.RequireInterruptible(t, name, 3, programtest.Self(t), "-n", "2", "-worker", "sleep 1000")
+	clitest.RequireInterruptible(t, name, 3, clitest.Self(t), "-n", "2", "-below", forever)
+	clitest.RequireInterruptible(t, name, 3, clitest.Self(t), "-n", "2", "-worker", "sleep 1000")
 }
 
 // The workers of a primary that is killed hear of it at once, busy as they are.
 func TestPrimaryKilled(t *testing.T) {
-	cmd := programtest.Command(t, programtest.Self(t), "-n", "2", "-below", forever)
+	cmd := clitest.Command(t, clitest.Self(t), "-n", "2", "-below", forever)
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())

@@ -2,28 +2,28 @@ package main
 
 import "context"
 
-// block is how many numbers in a row belong to one worker. Larger numbers cost
-// more: short blocks in turn make the shares equal.
+// block is how many numbers in a row belong to one share. Larger numbers cost more, so equal
+// shares take short blocks in turn.
 const block = 10_000
 
-// share is one worker's part of the job, which is to count the primes below
-// Below: of all blocks every Of-th, from block Number on.
+// share is one worker's part of the job, which is to count the primes below Below: every
+// Of-th block, from block Number on.
 type share struct {
 	Number int `json:"number"` // from 0
 	Of     int `json:"of"`
 	Below  int `json:"below"`
 }
 
-// shares cuts the job into n equal parts.
-func shares(n, below int) []share {
-	parts := make([]share, n)
-	for i := range parts {
-		parts[i] = share{Number: i, Of: n, Below: below}
+// split splits the job into n equal shares.
+func split(n, below int) []share {
+	shares := make([]share, n)
+	for i := range shares {
+		shares[i] = share{Number: i, Of: n, Below: below}
 	}
-	return parts
+	return shares
 }
 
-// count does the work. It gives up when ctx ends.
+// count does the work. It stops when ctx ends.
 func (s share) count(ctx context.Context) (primes int, err error) {
 	for from := s.Number * block; from < s.Below; from += s.Of * block {
 		if err := ctx.Err(); err != nil {
@@ -38,7 +38,7 @@ func (s share) count(ctx context.Context) (primes int, err error) {
 	return primes, nil
 }
 
-// isPrime is slow on purpose: nothing but the processor is busy.
+// isPrime is slow on purpose: it keeps the processor busy, and nothing else.
 func isPrime(n int) bool {
 	if n < 4 {
 		return n > 1

@@ -1,85 +1,106 @@
-// Command 01-fork uses every core the way Node has to: it forks one worker per
-// CPU and gives each its share of a job. Then it does the same job alone, and
-// with goroutines, and says what each way took.
+// Command 01-fork uses every core in Node's way: it forks one worker per CPU and gives each a
+// share of a job. Then it does the same job in one goroutine, and in one goroutine per CPU,
+// and compares time and memory.
 //
 // Usage: go run ./01-fork [-n 2] [-below 5000000] [-worker "node 01-fork/node/worker.js"]
 //
-// Read on in primary.go, worker.go and job.go; what it prints and measures is in
-// report.go and measure.go. The page is docs/01-fork.md.
+// This file is the notes' first listing, with something to do for the workers. Read worker.go
+// next, which is the other process, then child.go, which is a worker as the primary sees it,
+// and job.go. report.go and measure.go print the figures; the command line is in flags.go.
+// The page is docs/01-fork.md.
 package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
-	"log"
 	"os"
 	"os/exec"
-	"os/signal"
-	"runtime"
+	"sync"
+	"syscall"
+	"time"
 
-	"playing-with-processes/internal/ipc"
-	"playing-with-processes/internal/program"
+	"playing-with-processes/internal/cli"
+	"playing-with-processes/internal/supervise"
 )
 
-const usage = `Usage: 01-fork [-n workers] [-below number] [-worker "program and arguments"]
-       01-fork worker
-
-Counts primes with one forked process per CPU, each doing its share; then in one
-goroutine; then in one goroutine per CPU; and compares time and memory.
-
-  -n       how many workers, 1 to 512; without it one for each CPU that this
-           process may use (GOMAXPROCS, which honours affinity and cgroup limits)
-  -below   count the primes below this number, 1 to 1000000000; 5000000 if not given
-  -worker  the workers' command line, split at blanks, e.g.
-           "node 01-fork/node/worker.js"; without it this program again
-  worker   be a worker: only for whoever forks this program, as Node can
-
-Exit codes: 0 all well, 1 failure, 2 wrong use, 130 after Ctrl-C.
-`
-
-const (
-	maxWorkers = 512           // each is a process of a few megabytes
-	maxBelow   = 1_000_000_000 // some ten minutes on one core
-)
-
-// say prints a line that tells who speaks.
-var say *log.Logger
-
-func main() { program.Main("01-fork", usage, run) }
-
-func run(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("", flag.ContinueOnError)
-	n := flags.Int("n", runtime.GOMAXPROCS(0), "")
-	below := flags.Int("below", 5_000_000, "")
-	line := flags.String("worker", "", "")
-	if err := program.Parse(flags, args); err != nil {
+// primary does the job in three ways, and compares them.
+func primary(ctx context.Context, o options) error {
+	say.Printf("the job: count the primes below %d; shares: %d", o.below, o.n)
+	shares := split(o.n, o.below) // const cpus = require('os').cpus()
+	processes, children, err := inProcesses(ctx, shares, o.command)
+	if err != nil {
 		return err
 	}
-	switch {
-	case flags.Arg(0) == "worker" && flags.NArg() == 1 && flags.NFlag() == 0:
-		// The terminal's Ctrl-C is for the primary. Its end is the end of the channel.
-		signal.Ignore(os.Interrupt)
-		say = program.Speaker("worker")
-		if err := worker(ctx); err != nil {
-			return fmt.Errorf("worker: %w", err)
-		}
-		return nil
-	case flags.NArg() > 0:
-		return program.Misusef("unexpected arguments %q", flags.Args())
-	case *n < 1 || *n > maxWorkers:
-		return program.Misusef("-n %d: there can be 1 to %d workers", *n, maxWorkers)
-	case *below < 1 || *below > maxBelow:
-		return program.Misusef("-below %d: the number must be 1 to %d", *below, maxBelow)
+	alone, err := inGoroutines(ctx, split(1, o.below))
+	if err != nil {
+		return err
 	}
-	say = program.Speaker("primary")
-	return primary(ctx, shares(*n, *below), func() *exec.Cmd { return command(*line) })
+	goroutines, err := inGoroutines(ctx, shares)
+	if err != nil {
+		return err
+	}
+	if processes.primes != alone.primes || goroutines.primes != alone.primes {
+		return fmt.Errorf("the counts differ: %v, %v, %v", alone, goroutines, processes)
+	}
+	report(os.Stdout, children, alone, goroutines, processes)
+	return nil
 }
 
-// command is what a worker runs: line, or else this program in the role worker.
-func command(line string) *exec.Cmd {
-	if cmd := program.Command(line); cmd != nil {
-		return cmd
+// inProcesses forks a worker for each share, and collects what they send. It needs neither a
+// goroutine nor a lock: a message waits in its channel until it is read.
+func inProcesses(ctx context.Context, shares []share, command func() *exec.Cmd) (result, []*child, error) {
+	done := result{name: plural(len(shares), "process", "processes")}
+	var children []*child
+	defer func() { // on every return, no process is left
+		for _, c := range children {
+			c.Kill(syscall.SIGKILL)
+			c.Wait()
+		}
+	}()
+
+	start := time.Now()
+	for _, part := range shares { // for (let i = 0; i < cpus.length; i++)
+		c, err := fork(ctx, command(), part) // fork('./index.js')
+		if err != nil {
+			return done, nil, err
+		}
+		children = append(children, c)
 	}
-	return ipc.Self("worker")
+	for _, c := range children {
+		if err := c.collect(); err != nil {
+			return done, nil, err
+		}
+		done.primes += c.counted.Primes
+	}
+	done.wall = time.Since(start)
+
+	for _, c := range children { // while all of them run: they share pages
+		c.memory = supervise.Memory(c.Pid())
+	}
+	for _, c := range children {
+		if err := c.end(); err != nil {
+			return done, nil, err
+		}
+		done.cpu += c.cpu
+	}
+	return done, children, nil
 }
+
+// inGoroutines counts each share in a goroutine of this process.
+func inGoroutines(ctx context.Context, shares []share) (result, error) {
+	done := result{name: plural(len(shares), "goroutine", "goroutines")}
+	start, cpu := time.Now(), cpuTime()
+	counts := make([]int, len(shares))
+	var all sync.WaitGroup
+	for i, part := range shares {
+		all.Go(func() { counts[i], _ = part.count(ctx) })
+	}
+	all.Wait()
+	done.wall, done.cpu = time.Since(start), cpuTime()-cpu
+	for _, count := range counts {
+		done.primes += count
+	}
+	return done, ctx.Err()
+}
+
+func main() { cli.Main("01-fork", usage, run) }

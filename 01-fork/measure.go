@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// cpuTime is the processor time that this process has used so far.
+// cpuTime returns the processor time that this process has used so far.
 func cpuTime() time.Duration {
 	var usage syscall.Rusage
-	syscall.Getrusage(syscall.RUSAGE_SELF, &usage) // fails for another first argument only
+	syscall.Getrusage(syscall.RUSAGE_SELF, &usage) // cannot fail for this process
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// goroutineMemory is what one more goroutine takes while it waits, in bytes.
+// goroutineMemory returns how much memory one more waiting goroutine takes, in bytes.
 func goroutineMemory() int64 {
 	const many = 1000
 	before := memoryInUse()

@@ -8,35 +8,57 @@ import (
 	"time"
 )
 
+// result is what one way of doing the job took.
+type result struct {
+	name      string
+	primes    int
+	wall, cpu time.Duration
+}
+
+func (r result) String() string { return fmt.Sprintf("%d by %s", r.primes, r.name) }
+
+// cpus returns how many processors were at work, on average.
+func (r result) cpus() float64 { return r.cpu.Seconds() / r.wall.Seconds() }
+
+// over returns how many times as long as other r took.
+func (r result) over(other result) float64 { return r.wall.Seconds() / other.wall.Seconds() }
+
 // report prints what the workers did, what each way took, and what that means.
-func report(out io.Writer, workers []*forked, alone, goroutines, processes way) {
+func report(out io.Writer, children []*child, alone, goroutines, processes result) {
 	fmt.Fprintf(out, "\n%-9s %-10s %9s %11s %11s %9s\n",
 		"worker", "share", "primes", "CPU time", "wall time", "memory")
 	var memory int64
-	for _, w := range workers {
-		wall := time.Duration(w.result.Wall * float64(time.Second))
-		fmt.Fprintf(out, "%-9d %-10s %9d %11s %11s %9s\n", w.Pid(),
-			fmt.Sprint(w.part.Number+1, " of ", w.part.Of), w.result.Primes,
-			seconds(w.cpu), seconds(wall), size(w.memory))
-		memory += w.memory / int64(len(workers))
+	for _, c := range children {
+		wall := time.Duration(c.counted.Wall * float64(time.Second))
+		fmt.Fprintf(out, "%-9d %-10s %9d %11s %11s %9s\n", c.Pid(),
+			fmt.Sprint(c.part.Number+1, " of ", c.part.Of), c.counted.Primes,
+			seconds(c.cpu), seconds(wall), size(c.memory))
+		memory += c.memory / int64(len(children))
 	}
 
 	fmt.Fprintf(out, "\n%-20s %9s %11s %11s %9s %9s\n",
 		"the whole job in", "primes", "CPU time", "wall time", "CPUs used", "speed-up")
-	for _, w := range []way{alone, goroutines, processes} {
-		fmt.Fprintf(out, "%-20s %9d %11s %11s %9.2f %9.2f\n", w.name, w.primes,
-			seconds(w.cpu), seconds(w.wall), w.cpus(), alone.over(w))
+	for _, r := range []result{alone, goroutines, processes} {
+		fmt.Fprintf(out, "%-20s %9d %11s %11s %9.2f %9.2f\n", r.name, r.primes,
+			seconds(r.cpu), seconds(r.wall), r.cpus(), alone.over(r))
 	}
 
-	fmt.Fprint(out, "\n", verdict(len(workers), runtime.GOMAXPROCS(0), runtime.NumCPU(), alone, goroutines, processes))
+	fmt.Fprint(out, "\n", verdict(len(children), runtime.GOMAXPROCS(0), runtime.NumCPU(), alone, goroutines, processes))
 	fmt.Fprint(out, memoryLine(memory, goroutineMemory()))
 	fmt.Fprint(out, "In Go one process already uses every CPU. What another process buys is\n"+
 		"isolation: it can crash, be killed or be limited by itself.\n")
 }
 
-// verdict says what the figures mean, and what they do not. gomaxprocs is how many
-// CPUs a Go process uses at a time, cpus how many it is allowed to.
-func verdict(n, gomaxprocs, cpus int, alone, goroutines, processes way) string {
+// tooSmall is a job that takes no longer than the start of a process or two.
+const tooSmall = 50 * time.Millisecond
+
+// nearly is the part of a full figure that still counts as full: such measurements differ by
+// some tenth from one run to the next.
+const nearly = 0.85
+
+// verdict says what the figures mean, and what they do not. gomaxprocs is how many CPUs a Go
+// process uses at a time, cpus how many it may use.
+func verdict(n, gomaxprocs, cpus int, alone, goroutines, processes result) string {
 	if alone.wall < tooSmall {
 		return "The job is too small to compare: counting took less than starting.\n"
 	}
@@ -55,29 +77,25 @@ func verdict(n, gomaxprocs, cpus int, alone, goroutines, processes way) string {
 	case n > cpus:
 		fmt.Fprintf(&text, "Only %d CPUs are allowed here: more workers take turns on them.\n", cpus)
 	}
-	explain := func(w way, usable int) {
-		switch {
-		case w.cpus() < nearly*float64(usable):
-			fmt.Fprintf(&text, "%s had %.2f of %s: other programs, or a limit, took the rest.\n",
-				w.name, w.cpus(), plural(usable, "CPU", "CPUs"))
-		case nearly*w.cpu.Seconds() > alone.cpu.Seconds():
-			fmt.Fprintf(&text, "%s took %.2f times the CPU time of 1 goroutine: a start costs some,\n"+
-				"and CPUs that are two halves of one core slow each other down.\n",
-				w.name, w.cpu.Seconds()/alone.cpu.Seconds())
-		}
-	}
-	explain(alone, 1)
-	explain(goroutines, min(n, gomaxprocs, cpus))
-	explain(processes, min(n, cpus))
+	text.WriteString(alone.caveat(1, alone))
+	text.WriteString(goroutines.caveat(min(n, gomaxprocs, cpus), alone))
+	text.WriteString(processes.caveat(min(n, cpus), alone))
 	return text.String()
 }
 
-// tooSmall is a job that takes no longer than the start of a process or two.
-const tooSmall = 50 * time.Millisecond
-
-// nearly is the part of a full figure that still passes for it: such
-// measurements differ by some tenth from one run to the next.
-const nearly = 0.85
+// caveat says what distorts a result, or returns "".
+func (r result) caveat(usable int, alone result) string {
+	switch {
+	case r.cpus() < nearly*float64(usable):
+		return fmt.Sprintf("%s had %.2f of %s: other programs, or a limit, took the rest.\n",
+			r.name, r.cpus(), plural(usable, "CPU", "CPUs"))
+	case nearly*r.cpu.Seconds() > alone.cpu.Seconds():
+		return fmt.Sprintf("%s took %.2f times the CPU time of 1 goroutine: a start costs some,\n"+
+			"and CPUs that are two halves of one core slow each other down.\n",
+			r.name, r.cpu.Seconds()/alone.cpu.Seconds())
+	}
+	return ""
+}
 
 // memoryLine compares one more worker with one more goroutine, in bytes.
 func memoryLine(worker, goroutine int64) string {
@@ -90,7 +108,7 @@ func memoryLine(worker, goroutine int64) string {
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
 
-// size is a number of bytes for people; 0 is unknown.
+// size formats a number of bytes for people; 0 is unknown.
 func size(bytes int64) string {
 	switch {
 	case bytes == 0:
@@ -101,8 +119,9 @@ func size(bytes int64) string {
 	return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20))
 }
 
-// cpus is how many processors were at work, on average.
-func (w way) cpus() float64 { return w.cpu.Seconds() / w.wall.Seconds() }
-
-// over is how many times as long as other w took.
-func (w way) over(other way) float64 { return w.wall.Seconds() / other.wall.Seconds() }
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprint(n, " ", many)
+}

@@ -9,13 +9,13 @@ import (
 	"playing-with-processes/internal/ipc"
 )
 
-// result is what a worker sends back.
-type result struct {
+// counted is what a worker sends back.
+type counted struct {
 	Primes int     `json:"primes"`
 	Wall   float64 `json:"wall"` // seconds it took
 }
 
-// worker takes one share, counts, and sends the result: worker.js.
+// worker is worker.js. It receives a share, counts, and sends the result.
 func worker(ctx context.Context) error {
 	parent, err := ipc.Parent()
 	if err != nil {
@@ -30,8 +30,8 @@ func worker(ctx context.Context) error {
 	}
 	say.Printf("counting share %d of %d", part.Number+1, part.Of)
 
-	// Whatever ends the primary ends the channel, and so the counting: a busy
-	// worker does not outlive it.
+	// The end of the primary ends the channel, and so the counting: a busy worker must not
+	// outlive it.
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		for range parent.Messages() {
@@ -43,7 +43,7 @@ func worker(ctx context.Context) error {
 	if err != nil {
 		return errors.New("the primary is gone")
 	}
-	if err := parent.Send(ctx, result{primes, time.Since(start).Seconds()}); err != nil {
+	if err := parent.Send(ctx, counted{primes, time.Since(start).Seconds()}); err != nil {
 		return err
 	}
 	<-ctx.Done() // the primary disconnects when it has read the result
@@ -52,11 +52,9 @@ func worker(ctx context.Context) error {
 
 // receive waits for one message.
 func receive[T any](channel *ipc.Channel) (value T, err error) {
-	for message, err := range channel.Messages() {
-		if err == nil {
-			err = message.Decode(&value)
-		}
+	message, err := channel.Receive()
+	if err != nil {
 		return value, err
 	}
-	return value, ipc.ErrClosed
+	return value, message.Decode(&value)
 }

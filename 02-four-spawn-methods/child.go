@@ -15,23 +15,23 @@ import (
 	"playing-with-processes/internal/ipc"
 )
 
-// pause is how long the child is busy between its first word and its last.
+// pause is how long talk waits between its first word and its last.
 const pause = 100 * time.Millisecond
 
-// lineSize is how long each line of a flood is, with its newline.
+// lineSize is the length of each line of flood, with its newline.
 const lineSize = 1 << 10
 
-// introduction is what the child says of itself.
+// introduction is what say prints.
 type introduction struct {
 	Args    []string `json:"args"`
-	Channel string   `json:"channel"` // the descriptor, or nothing
+	Channel string   `json:"channel"` // its descriptor, or ""
 }
 
-// child is the program that all four methods run. What it has to say it says by
-// its channel, and where it has none, on standard output.
+// child is the program that all four methods run. It prints to its channel or, without one, to
+// standard output.
 func child(args []string) error {
 	if len(args) == 0 {
-		return errors.New("what shall the child do?")
+		return errors.New("the child needs to know what to do")
 	}
 	descriptor := os.Getenv("NODE_CHANNEL_FD")
 	say := json.NewEncoder(os.Stdout).Encode
@@ -60,7 +60,7 @@ func child(args []string) error {
 		return syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case "flood":
 		return flood(say, strings.Join(args, " "))
-	case "flood-aloud": // and tell on standard error how far it is
+	case "flood-progress": // and print its progress to standard error
 		written := 0
 		return flood(func(v any) error {
 			err := say(v)
@@ -68,9 +68,9 @@ func child(args []string) error {
 			fmt.Fprintln(os.Stderr, written)
 			return err
 		}, strings.Join(args, " "))
-	case "linger": // until somebody ends it
+	case "linger": // until it is killed
 		time.Sleep(time.Minute)
-	case "bear": // a child of its own, that holds the output open
+	case "bear": // start a child, which holds the output open
 		grandchild := exec.Command("sleep", "10")
 		grandchild.Stdout, grandchild.Stderr = os.Stdout, os.Stderr
 		if err := grandchild.Start(); err != nil {
@@ -86,7 +86,7 @@ func child(args []string) error {
 	return nil
 }
 
-// flood says so many bytes.
+// flood prints a number of bytes.
 func flood(say func(any) error, bytes string) error {
 	total, err := strconv.Atoi(bytes)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
-	"playing-with-processes/internal/programtest"
+	"playing-with-processes/internal/clitest"
 )
 
 // A sameCase is put to Node's four methods and to ours.
@@ -72,10 +72,10 @@ func sameCases(t *testing.T) []sameCase {
 		{name: "timeout, and it ends badly", script: fmt.Sprintf(obey, 5), options: options{"timeout": 1000}, has: `"code":5,"signal":null,"killed":true`},
 		{name: "timeout of one that waits for input", script: `cat`, options: options{"timeout": 300}, only: "spawn exec execFile", has: `"signal":"SIGTERM","killed":true`},
 		{name: "a timeout that is not reached", script: `exit 3`, options: options{"timeout": 60_000}, has: `"code":3,"signal":null,"killed":false`},
-		{name: "cancelled", script: `echo out; exec sleep 60`, options: options{"abort": 500}, has: `"error":"ABORT_ERR"`},
+		{name: "canceled", script: `echo out; exec sleep 60`, options: options{"abort": 500}, has: `"error":"ABORT_ERR"`},
 
-		{name: "cancelled, and it ends well", script: fmt.Sprintf(obey, 0), options: options{"abort": 1000}, has: `"error":"ABORT_ERR"`},
-		{name: "cancelled, and it does not care", script: `trap '' TERM; sleep 1; exit 0`, options: options{"abort": 300}, has: `"error":"ABORT_ERR"`},
+		{name: "canceled, and it ends well", script: fmt.Sprintf(obey, 0), options: options{"abort": 1000}, has: `"error":"ABORT_ERR"`},
+		{name: "canceled, and it does not care", script: `trap '' TERM; sleep 1; exit 0`, options: options{"abort": 300}, has: `"error":"ABORT_ERR"`},
 		{name: "gone before the deadline, not its streams", script: `sleep 3 & exit 3`, options: options{"timeout": 1000}, only: "exec execFile", has: `"code":3,"signal":null,"killed":true`},
 		{name: "gone before the deadline, its streams later", script: `sleep 3 & exit 3`, options: options{"timeout": 1000}, only: "spawn fork", has: `"code":3,"signal":null,"killed":false`},
 		{name: "gone before the cancel, its streams later", script: `sleep 3 & exit 3`, options: options{"abort": 1000}, only: "spawn fork", has: `"code":3`},
@@ -97,18 +97,18 @@ func sameCases(t *testing.T) []sameCase {
 // What may differ is when: a grandchild that holds the streams after a timeout,
 // as one does here, keeps Node's spawn and fork waiting, and is ended by ours.
 func TestSameAsNode(t *testing.T) {
-	programtest.NeedNode(t)
+	clitest.NeedNode(t)
 	cases := sameCases(t)
 	require.GreaterOrEqual(t, len(cases), 20)
 	for _, test := range cases {
 		t.Run(test.name, func(t *testing.T) {
 			// All of a case run at the same time.
-			finish := map[string][2]func() programtest.Result{}
+			finish := map[string][2]func() clitest.Result{}
 			for _, m := range methods {
 				if test.only == "" || slices.Contains(strings.Fields(test.only), m.name) {
-					finish[m.name] = [2]func() programtest.Result{
-						programtest.Start(t, test.forNode(t, m.name)),
-						programtest.Start(t, test.forGo(t, m.name)),
+					finish[m.name] = [2]func() clitest.Result{
+						clitest.Start(t, test.forNode(t, m.name)),
+						clitest.Start(t, test.forGo(t, m.name)),
 					}
 				}
 			}
@@ -142,7 +142,7 @@ func (c sameCase) forNode(t *testing.T, method string) *exec.Cmd {
 	t.Helper()
 	options, err := json.Marshal(c.options)
 	require.NoError(t, err)
-	cmd := programtest.Command(t, append([]string{"node", "node/" + strings.ToLower(method) + ".js"}, c.command(method)...)...)
+	cmd := clitest.Command(t, append([]string{"node", "node/" + strings.ToLower(method) + ".js"}, c.command(method)...)...)
 	if c.options != nil {
 		cmd.Env = append(cmd.Env, "OPTIONS="+string(options))
 	}
@@ -151,18 +151,18 @@ func (c sameCase) forNode(t *testing.T, method string) *exec.Cmd {
 
 func (c sameCase) forGo(t *testing.T, method string) *exec.Cmd {
 	t.Helper()
-	words := []string{programtest.Self(t)}
+	words := []string{clitest.Self(t)}
 	for option, value := range c.options {
 		if option == "timeout" || option == "abort" {
 			value = fmt.Sprint(value, "ms")
 		}
 		words = append(words, fmt.Sprintf("-%s=%v", option, value))
 	}
-	return programtest.Command(t, slices.Concat(words, []string{method}, c.command(method))...)
+	return clitest.Command(t, slices.Concat(words, []string{method}, c.command(method))...)
 }
 
 // decoded is what a program left, with its last line, the record, as a value.
-func decoded(t *testing.T, r programtest.Result) map[string]any {
+func decoded(t *testing.T, r clitest.Result) map[string]any {
 	t.Helper()
 	inherited, last := "", strings.TrimSuffix(r.Stdout, "\n")
 	if i := strings.LastIndexByte(last, '\n'); i >= 0 {

@@ -8,17 +8,17 @@ import (
 	"sync"
 )
 
-// ErrMaxBuffer: the program wrote more to a stream than Options.MaxBuffer.
+// ErrMaxBuffer: the program wrote more than Options.MaxBuffer to a stream.
 var ErrMaxBuffer = errors.New("maxBuffer exceeded")
 
-// ExecFile runs a program to its end and returns what it wrote:
-// cp.execFile(file, args, callback). No shell sees the arguments. The program's
-// standard input stays open until its exit, and nobody writes to it. What was read
-// before an error comes with it: an *ExitError, ErrMaxBuffer, or what Spawn returns.
+// ExecFile runs a program to its end and returns its output: cp.execFile(file, args,
+// callback). No shell interprets the arguments. The program's standard input stays open, and
+// empty, until its exit. With an error, which is an *ExitError, ErrMaxBuffer, or one of
+// Spawn's, ExecFile returns the output so far.
 //
-// When ctx ends, or a stream grows longer than opts.MaxBuffer, ExecFile signals
-// the program and its descendants, reads no more, and waits for the program only:
-// not for a descendant that holds the streams.
+// When ctx ends, or a stream grows longer than opts.MaxBuffer, ExecFile signals the program and
+// its descendants, stops reading, and waits for the program, but not for a descendant that
+// holds the streams.
 func ExecFile(ctx context.Context, opts Options, file string, args ...string) (stdout, stderr []byte, err error) {
 	p, err := Spawn(ctx, opts, file, args...)
 	if err != nil {
@@ -44,11 +44,11 @@ func ExecFile(ctx context.Context, opts Options, file string, args ...string) (s
 	reading.Wait()
 	cut := !release()
 	err = p.Wait()
-	if cut && p.waitErr == nil { // also if the program was gone, and another held the streams
+	if cut && p.waitErr == nil { // even if the program was gone, and a descendant held the streams
 		err = p.ended(true)
 	}
 	select {
-	case err = <-full: // a better reason than our own signal
+	case err = <-full: // says more than our own signal
 	default:
 	}
 	return stdout, stderr, err

@@ -7,15 +7,14 @@ import (
 	"playing-with-processes/internal/ipc"
 )
 
-// Child is a forked program: started like any other, with a channel.
+// Child is a started program with a channel.
 type Child struct {
 	*ipc.Child
 	*running
 }
 
-// Fork starts a program with a channel to it: cp.fork(module, args, {execPath}).
-// It writes to this program's own standard output and error, and says by the
-// channel what is meant for its parent: range over Messages, and then call Wait.
+// Fork starts a program with a channel to it: cp.fork(module, args, {execPath}). The program
+// has our standard output and error. Range over its Messages, and then call Wait.
 //
 // The end of ctx signals the program and its descendants.
 func Fork(ctx context.Context, opts Options, file string, args ...string) (*Child, error) {
@@ -23,8 +22,8 @@ func Fork(ctx context.Context, opts Options, file string, args ...string) (*Chil
 		return nil, err
 	}
 	cmd := command(opts, file, args)
-	// Not os.Stdin: in its process group the program would be stopped for
-	// reading from the terminal.
+	// Not os.Stdin: a process group in the background is stopped when it reads from the
+	// terminal.
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	child, err := ipc.Fork(cmd)
 	if err != nil {
@@ -36,7 +35,7 @@ func Fork(ctx context.Context, opts Options, file string, args ...string) (*Chil
 	return &Child{child, watch(ctx, opts, child.Pid(), child.Wait)}, nil
 }
 
-// Wait waits for the exit. It returns an *ExitError if the program did not end
-// with code 0, or was cancelled. It may be called when Messages has ended, or
-// before: the exit ends them, after all that the program has written.
+// Wait waits for the exit. It returns an *ExitError if the program did not end with code 0, or
+// was canceled. The exit ends Messages, after everything that the program has written, so Wait
+// may be called before or after that.
 func (c *Child) Wait() error { return c.running.Wait() }

@@ -1,46 +1,56 @@
-// Command 02-four-spawn-methods runs one program by each of Node's four methods,
-// spawn, exec, execFile and fork, and shows in a table what sets them apart.
+// Command 02-four-spawn-methods runs one program with each of Node's four methods, spawn,
+// exec, execFile and fork, and shows in a table how they differ.
 //
 // Usage: go run ./02-four-spawn-methods
 //
-// Each method can be read alone: spawn.go, exec.go, execfile.go and fork.go, over
-// running.go, which ends what they start. The table is in table.go, how a method
-// is tried in try.go, the program that is run in child.go. The page is docs/02-four-spawn-methods.md.
+// The methods are the listing: read spawn.go, execfile.go, exec.go and fork.go, and then
+// process.go, which ends what they start. child.go is the program that they run. try.go runs
+// a program to its end with any of them, compare.go makes the table, record.go prints one run
+// as Node would, and demo.go is what the command shows. The command line is in flags.go. The
+// page is docs/02-four-spawn-methods.md.
 package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
-	"log"
 	"os"
+	"strings"
 
-	"golang.org/x/sys/unix"
-
-	"playing-with-processes/internal/program"
+	"playing-with-processes/internal/cli"
 )
 
-const usage = `Usage: 02-four-spawn-methods
-       02-four-spawn-methods [options] METHOD PROGRAM [ARGUMENTS...]
-       02-four-spawn-methods [options] exec 'COMMAND LINE'
+// methods are the notes' four lines.
+var methods = []method{
+	{"spawn", trySpawn},       // cp.spawn('node', ['index.js'])
+	{"exec", tryExec},         // cp.exec('node index.js', function (err, stdout, stderr) { … })
+	{"execFile", tryExecFile}, // cp.execFile('index.js', function (err, stdout, stderr) { … })
+	{"fork", tryFork},         // cp.fork('./index.js')
+}
 
-Alone it compares spawn, exec, execFile and fork in a table of cases. With a
-METHOD it runs any program by it, and prints what came of it, as the program of
-the same name in 02-four-spawn-methods/node does. The options are Node's:
+// methodNamed returns the method with this name, or with the name of its file.
+func methodNamed(name string) (method, error) {
+	for _, m := range methods {
+		if strings.EqualFold(m.name, name) {
+			return m, nil
+		}
+	}
+	return method{}, cli.Usagef("%q is none of spawn, exec, execFile, fork", name)
+}
 
-  -cwd DIRECTORY      where the program runs
-  -timeout 1s         after this time it is sent the signal
-  -abort 1s           the same, as from a caller who has lost interest
-  -killSignal SIGINT  the signal; SIGTERM, if not given
-  -maxBuffer 1048576  exec and execFile: bytes kept of each stream
-
-The role child is for what the comparison starts.
-
-Exit codes: 0 all well, 1 failure, 2 wrong use, 130 after Ctrl-C.
-`
-
-// say prints a line that tells who speaks.
-var say *log.Logger
+// runOnce runs a program with one method, and prints the outcome.
+func runOnce(ctx context.Context, o options) error {
+	m, err := methodNamed(o.method)
+	if err != nil {
+		return err
+	}
+	limit, cancel := limited(ctx, o.timeout, o.abort)
+	defer cancel()
+	outcome := m.try(limit, o.Options, o.program, o.args...)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return m.record(outcome).print(os.Stdout)
+}
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "child" {
@@ -50,45 +60,5 @@ func main() {
 		}
 		return
 	}
-	program.Main("02-four-spawn-methods", usage, run)
-}
-
-func run(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("", flag.ContinueOnError)
-	cwd := flags.String("cwd", "", "")
-	timeout := flags.Duration("timeout", 0, "")
-	abort := flags.Duration("abort", 0, "")
-	killSignal := flags.String("killSignal", "SIGTERM", "")
-	maxBuffer := flags.Int("maxBuffer", 1<<20, "")
-	if err := program.Parse(flags, args); err != nil {
-		return err
-	}
-	opts := Options{Dir: *cwd, KillSignal: unix.SignalNum(*killSignal), MaxBuffer: *maxBuffer}
-	switch {
-	case opts.KillSignal == 0:
-		return program.Misusef("-killSignal %s: there is no such signal", *killSignal)
-	case *maxBuffer < 1:
-		return program.Misusef("-maxBuffer %d: it must be at least 1", *maxBuffer)
-	case *timeout < 0 || *abort < 0:
-		return program.Misusef("-timeout and -abort cannot be negative")
-	}
-	say = program.Speaker("parent")
-	switch {
-	case flags.NFlag() == 0 && flags.NArg() == 0:
-		return tour(ctx)
-	case flags.NArg() < 2:
-		return program.Misusef("a METHOD and a PROGRAM are wanted")
-	}
-
-	m, err := methodNamed(flags.Arg(0))
-	if err != nil {
-		return err
-	}
-	limit, cancel := limited(ctx, *timeout, *abort)
-	defer cancel()
-	o := m.try(limit, opts, flags.Arg(1), flags.Args()[2:]...)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return m.record(o).print(os.Stdout)
+	cli.Main("02-four-spawn-methods", usage, run)
 }

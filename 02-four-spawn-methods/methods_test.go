@@ -18,18 +18,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
+	"playing-with-processes/internal/clitest"
 	"playing-with-processes/internal/ipc"
-	"playing-with-processes/internal/programtest"
 )
 
 const name = "02-four-spawn-methods"
 
-func TestMain(m *testing.M) { programtest.Main(m, main) }
+func TestMain(m *testing.M) { clitest.Main(m, main) }
 
 // The tour's table is the lesson: each cell is what this run brought, in a form
 // that a terminal can show.
 func TestTour(t *testing.T) {
-	got := programtest.Run(t, programtest.Self(t))
+	got := clitest.Run(t, clitest.Self(t))
 	require.Equal(t, 0, got.Code, got.Stderr)
 	require.Empty(t, got.Stderr)
 
@@ -69,11 +69,11 @@ func TestTour(t *testing.T) {
 		"exit 3":              {"code 3", "code 3", "code 3", "code 3"},
 		"kill -9":             {"SIGKILL", killed, "SIGKILL", "SIGKILL"},
 		"a deadline":          {"SIGTERM by us", "SIGTERM by us", "SIGTERM by us", "SIGTERM by us"},
-		"cancelled":           {"Canceled", "Canceled", "Canceled", "Canceled"},
+		"canceled":            {"Canceled", "Canceled", "Canceled", "Canceled"},
 		"2 MiB of output":     {"2097152 bytes", "ErrMaxBuffer", "ErrMaxBuffer", "2097152 bytes"},
 	}, table))
 
-	_, theShell, found := strings.Cut(got.Stdout, "the shell acts on what is in the name\n")
+	_, theShell, found := strings.Cut(got.Stdout, "the shell interprets the name\n")
 	require.True(t, found)
 	require.Regexp(t, `^    cat: none: No such file or directory\n    I was run, too\n\[parent`, theShell)
 	require.Equal(t, 1, strings.Count(got.Stdout, "    I was run, too\n"), "the others run nothing")
@@ -83,12 +83,12 @@ func TestTour(t *testing.T) {
 	written, err := strconv.Atoi(stuck[1])
 	require.NoError(t, err)
 	require.Less(t, written, 1<<20)
-	require.Contains(t, got.Stdout, "now somebody reads: 1048576 bytes, and it ends: code 0\n")
+	require.Contains(t, got.Stdout, "now they are read: 1048576 bytes, and it ends: code 0\n")
 }
 
 // What went wrong can be asked with errors.Is and errors.As, of every method.
 func TestErrors(t *testing.T) {
-	self, log := programtest.Self(t), programtest.ForkSelf(t)
+	self, log := clitest.Self(t), clitest.ForkSelf(t)
 	isExit := func(want ExitError) func(*testing.T, error) {
 		return func(t *testing.T, err error) {
 			exit := new(ExitError)
@@ -108,7 +108,7 @@ func TestErrors(t *testing.T) {
 	}
 	short, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer stop()
-	cancelled, cancel := context.WithCancel(t.Context())
+	canceled, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(100*time.Millisecond, cancel)
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -134,8 +134,8 @@ func TestErrors(t *testing.T) {
 		{"exit code", t.Context(), Options{}, []string{self, "child", "exit", "3"}, isExit(ExitError{Exit: ipc.Exit{Code: 3}}), ""},
 		{"deadline", short, Options{}, []string{"sleep", "60"}, is(context.DeadlineExceeded), ""},
 		{"deadline, signal", short, Options{KillSignal: syscall.SIGINT}, []string{"sleep", "60"}, is(context.DeadlineExceeded), ""},
-		{"cancelled", cancelled, Options{}, []string{"sleep", "60"}, is(context.Canceled), ""},
-		{"cancelled before", over, Options{}, []string{"sleep", "60"}, is(context.Canceled), ""},
+		{"canceled", canceled, Options{}, []string{"sleep", "60"}, is(context.Canceled), ""},
+		{"canceled before", over, Options{}, []string{"sleep", "60"}, is(context.Canceled), ""},
 		{"maxBuffer", t.Context(), Options{MaxBuffer: 100}, []string{self, "child", "flood", "4096"}, is(ErrMaxBuffer), "exec execFile"},
 	}
 	for _, test := range tests {
@@ -152,7 +152,7 @@ func TestErrors(t *testing.T) {
 // ExecFile, and with it Exec, returns at the deadline though a descendant that
 // ignores the signal holds the streams, and has ended all that do not ignore it.
 func TestDeadlineAndGrandchildren(t *testing.T) {
-	programtest.ForkSelf(t)
+	clitest.ForkSelf(t)
 	const script = `sleep 60 & echo $!; (trap '' TERM; exec sleep 60) & echo $!; wait`
 	for name, run := range map[string]func(context.Context) ([]byte, []byte, error){
 		"exec": func(ctx context.Context) ([]byte, []byte, error) { return Exec(ctx, Options{}, script) },
@@ -199,7 +199,7 @@ func TestSpawnIsADialogue(t *testing.T) {
 
 // A forked program's channel carries messages both ways, to a Node child as well.
 func TestForkIsADialogue(t *testing.T) {
-	programtest.NeedNode(t)
+	clitest.NeedNode(t)
 	const echo = `process.on('message', (m) => process.send({ heard: m }))`
 	child, err := Fork(t.Context(), Options{}, "node", "-e", echo)
 	require.NoError(t, err)
@@ -215,7 +215,7 @@ func TestForkIsADialogue(t *testing.T) {
 
 // The notes' index.js says how it was started, by whom ever.
 func TestNotesProgram(t *testing.T) {
-	programtest.NeedNode(t)
+	clitest.NeedNode(t)
 	for _, m := range methods {
 		o := m.try(t.Context(), Options{}, "node", "node/index.js", "a")
 		require.NoError(t, o.err)
@@ -223,11 +223,11 @@ func TestNotesProgram(t *testing.T) {
 			Args    []string
 			Channel bool
 		}
-		require.NoError(t, o.heard(&said))
+		require.NoError(t, o.decode(&said))
 		require.Equal(t, []string{"a"}, said.Args)
 		require.Equal(t, m.name == "fork", said.Channel)
 
-		got := programtest.Run(t, "node", "node/"+strings.ToLower(m.name)+".js")
+		got := clitest.Run(t, "node", "node/"+strings.ToLower(m.name)+".js")
 		require.Equal(t, 0, got.Code, got.Stderr)
 		require.Contains(t, got.Stdout, fmt.Sprint(m.name == "fork"))
 	}
@@ -292,30 +292,30 @@ func TestBadInput(t *testing.T) {
 		{[]string{"-timeout", "-1s", "exec", "true"}, 2, "-timeout"},
 		{[]string{"-maxBuffer", "0", "exec", "true"}, 2, "-maxBuffer"},
 		{[]string{"-killSignal", "SIGFOO", "exec", "true"}, 2, "-killSignal SIGFOO: there is no such signal"},
-		{[]string{"-cwd", "/"}, 2, "a METHOD and a PROGRAM are wanted"},
-		{[]string{"exec"}, 2, "a METHOD and a PROGRAM are wanted"},
+		{[]string{"-cwd", "/"}, 2, "a METHOD and a PROGRAM are needed"},
+		{[]string{"exec"}, 2, "a METHOD and a PROGRAM are needed"},
 		{[]string{"system", "true"}, 2, `"system" is none of spawn, exec, execFile, fork`},
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
-			got := programtest.Run(t, append([]string{programtest.Self(t)}, test.args...)...)
-			programtest.RequireComplaint(t, got, test.code, name, test.want)
+			got := clitest.Run(t, append([]string{clitest.Self(t)}, test.args...)...)
+			clitest.RequireComplaint(t, got, test.code, name, test.want)
 		})
 	}
 }
 
 // Where no process may be started, the tour says so in one line.
 func TestNoRoom(t *testing.T) {
-	programtest.RequireComplaint(t, programtest.RunLimited(t, "-n 16"), 1, name, "too many open files")
+	clitest.RequireComplaint(t, clitest.RunLimited(t, "-n 16"), 1, name, "too many open files")
 }
 
 func TestHelp(t *testing.T) {
-	require.Equal(t, programtest.Result{Stdout: usage}, programtest.Run(t, programtest.Self(t), "-h"))
+	require.Equal(t, clitest.Result{Stdout: usage}, clitest.Run(t, clitest.Self(t), "-h"))
 }
 
 // Ctrl-C ends what was started, in the middle of the tour as well.
 func TestInterrupt(t *testing.T) {
-	programtest.RequireInterruptible(t, name, 5, programtest.Self(t))
+	clitest.RequireInterruptible(t, name, 5, clitest.Self(t))
 	script := filepath.Join(t.TempDir(), "talk.sh")
 	require.NoError(t, os.WriteFile(script, []byte("echo here; exec sleep 60"), 0o755))
-	programtest.RequireInterruptible(t, name, 1, programtest.Self(t), "fork", script)
+	clitest.RequireInterruptible(t, name, 1, clitest.Self(t), "fork", script)
 }

@@ -30,7 +30,7 @@ type received struct {
 	Messages []json.RawMessage `json:"messages"`
 }
 
-// end says what went wrong in Error, and else how the program ended.
+// end has either an error, or how the program ended.
 type end struct {
 	Error  string  `json:"error"`
 	Code   *int    `json:"code"`
@@ -49,8 +49,8 @@ func (m method) record(o outcome) record {
 	return r
 }
 
-// print writes the record as Node's JSON.stringify would. encoding/json/v2 can be
-// told to accept all that a program may have written.
+// print prints the record as Node's JSON.stringify would. encoding/json/v2 has options to
+// accept whatever a program has written.
 func (r record) print(out io.Writer) error {
 	line, err := jsonv2.Marshal(r, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if err == nil {

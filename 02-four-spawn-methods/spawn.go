@@ -8,18 +8,18 @@ import (
 	"playing-with-processes/internal/ipc"
 )
 
-// Process is a started program and its streams, all three of them pipes. Its
-// exit closes Stdin.
+// Process is a started program with its streams, which are pipes. The exit of the program
+// closes Stdin.
 type Process struct {
 	Stdin          io.WriteCloser
 	Stdout, Stderr io.ReadCloser
 	*running
 }
 
-// Spawn starts a program and hands over its streams: cp.spawn(file, args).
-// Nothing is collected: a program whose output nobody reads stops when the pipe
-// is full. Read both streams to the end, and then call Wait. An error means that
-// nothing was started: fs.ErrNotExist, fs.ErrPermission, or another errno.
+// Spawn starts a program and returns its streams: cp.spawn(file, args). It collects nothing: a
+// program whose output is not read stops when the pipe is full. Read both streams to the end,
+// and then call Wait. After an error no program runs; it matches fs.ErrNotExist,
+// fs.ErrPermission, or another errno.
 //
 // The end of ctx signals the program and its descendants.
 func Spawn(ctx context.Context, opts Options, file string, args ...string) (*Process, error) {
@@ -40,7 +40,7 @@ func Spawn(ctx context.Context, opts Options, file string, args ...string) (*Pro
 		return nil, startError(opts, file, err)
 	}
 	wait := func() (ipc.Exit, error) {
-		// Not cmd.Wait: that would close the other streams as well.
+		// Not cmd.Wait, which would close the other streams as well.
 		state, err := cmd.Process.Wait()
 		stdin.Close()
 		if err != nil {
@@ -51,8 +51,8 @@ func Spawn(ctx context.Context, opts Options, file string, args ...string) (*Pro
 	return &Process{stdin, stdout, stderr, watch(ctx, opts, cmd.Process.Pid, wait)}, nil
 }
 
-// Wait waits for the exit and closes the streams. It returns an *ExitError if
-// the program did not end with code 0, or was cancelled.
+// Wait waits for the exit and closes the streams. It returns an *ExitError if the program did
+// not end with code 0, or was canceled.
 func (p *Process) Wait() error {
 	err := p.running.Wait()
 	p.stopReading()

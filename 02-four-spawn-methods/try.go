@@ -6,47 +6,29 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"strings"
 	"sync"
 	"time"
-
-	"playing-with-processes/internal/program"
 )
 
-// outcome is what came of one run.
-type outcome struct {
-	stdout, stderr []byte            // of Spawn, Exec and ExecFile
-	messages       []json.RawMessage // of Fork
-	err            error
-	killed         bool          // of Spawn and Fork: our signal was sent, whatever came of it
-	first, last    time.Duration // until the first output could be used, and until the end
-}
-
-// A method is one of the four, and how a program is run to its end by it.
+// method is one of the four, with a function that runs a program to its end with it.
 type method struct {
 	name string
 	try  func(ctx context.Context, opts Options, file string, args ...string) outcome
 }
 
-var methods = []method{
-	{"spawn", trySpawn},
-	{"exec", tryExec},
-	{"execFile", tryExecFile},
-	{"fork", tryFork},
+// outcome is the outcome of one run.
+type outcome struct {
+	stdout, stderr []byte            // of Spawn, Exec and ExecFile
+	messages       []json.RawMessage // of Fork
+	err            error
+	killed         bool          // of Spawn and Fork: our signal was sent, whatever its effect
+	first, last    time.Duration // until the first output was available, and until the end
 }
 
-// methodNamed finds a method by its name, or by that of its file.
-func methodNamed(name string) (method, error) {
-	for _, m := range methods {
-		if strings.EqualFold(m.name, name) {
-			return m, nil
-		}
-	}
-	return method{}, program.Misusef("%q is none of spawn, exec, execFile, fork", name)
-}
-
-// trySpawn runs a program to its end. Two goroutines read: a program that
-// fills one stream while somebody waits for the other would stop.
+// trySpawn reads both streams at the same time: a program that fills one of them would stop
+// while we wait for the other.
 func trySpawn(ctx context.Context, opts Options, file string, args ...string) (o outcome) {
 	start := time.Now()
 	p, err := Spawn(ctx, opts, file, args...)
@@ -67,18 +49,15 @@ func trySpawn(ctx context.Context, opts Options, file string, args ...string) (o
 	return o
 }
 
-// tryExec makes one command line of the words, as people do: the shell acts on
-// what is in them.
+// tryExec joins the words to a command line, which the shell interprets.
 func tryExec(ctx context.Context, opts Options, file string, args ...string) (o outcome) {
 	start := time.Now()
 	o.stdout, o.stderr, o.err = Exec(ctx, opts, strings.Join(append([]string{file}, args...), " "))
 	o.last = time.Since(start)
-	o.first = o.last
+	o.first = o.last // no output is available earlier
 	return o
 }
 
-// tryExecFile runs a program to its end. The first output can be used when all
-// of it is there.
 func tryExecFile(ctx context.Context, opts Options, file string, args ...string) (o outcome) {
 	start := time.Now()
 	o.stdout, o.stderr, o.err = ExecFile(ctx, opts, file, args...)
@@ -87,7 +66,7 @@ func tryExecFile(ctx context.Context, opts Options, file string, args ...string)
 	return o
 }
 
-// tryFork runs a program to its end, and takes all its messages.
+// tryFork receives all messages of a program.
 func tryFork(ctx context.Context, opts Options, file string, args ...string) (o outcome) {
 	start := time.Now()
 	child, err := Fork(ctx, opts, file, args...)
@@ -101,7 +80,7 @@ func tryFork(ctx context.Context, opts Options, file string, args ...string) (o 
 			err = message.Decode(&value)
 		}
 		switch {
-		case errors.Is(err, io.ErrUnexpectedEOF): // the exit says why a line was cut off
+		case errors.Is(err, io.ErrUnexpectedEOF): // the exit says why the last line was cut off
 			continue
 		case err != nil:
 			bad = err
@@ -117,4 +96,16 @@ func tryFork(ctx context.Context, opts Options, file string, args ...string) (o 
 	o.killed = child.killed
 	o.last = time.Since(start)
 	return o
+}
+
+// limited returns a context that ends after timeout and is canceled after abort; 0 is never.
+func limited(ctx context.Context, timeout, abort time.Duration) (context.Context, context.CancelFunc) {
+	if timeout == 0 {
+		timeout = math.MaxInt64
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	if abort > 0 {
+		time.AfterFunc(abort, cancel)
+	}
+	return ctx, cancel
 }

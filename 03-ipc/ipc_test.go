@@ -6,13 +6,13 @@ import (
 	"strings"
 	"testing"
 
-	"playing-with-processes/internal/programtest"
+	"playing-with-processes/internal/clitest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 )
 
-func TestMain(m *testing.M) { programtest.Main(m, main) }
+func TestMain(m *testing.M) { clitest.Main(m, main) }
 
 // dialogue is a transcript by speaker, with pids as names: the order of lines is
 // fixed within a process and free between two.
@@ -34,7 +34,7 @@ var theDialogue = dialogue{
 
 func readDialogue(t *testing.T, out string) dialogue {
 	t.Helper()
-	lines, silent := programtest.Spoken(out)
+	lines, silent := clitest.ParseLines(out)
 	require.Empty(t, silent, "lines that do not say who speaks")
 	var names []string
 	for _, line := range lines {
@@ -55,17 +55,17 @@ func TestSeatings(t *testing.T) {
 		needs   func(*testing.T)
 		command []string
 	}{
-		{"Go parent, Go child", nil, []string{programtest.Self(t)}},
-		{"Go parent, Node child", programtest.NeedNode, []string{programtest.Self(t), "-child", "node node/sub.js"}},
-		{"Node parent, Go child", programtest.NeedNode, []string{"node", "node/parent.js", programtest.Self(t)}},
-		{"Node parent, Node child", programtest.NeedNode, []string{"node", "node/parent.js"}},
+		{"Go parent, Go child", nil, []string{clitest.Self(t)}},
+		{"Go parent, Node child", clitest.NeedNode, []string{clitest.Self(t), "-child", "node node/sub.js"}},
+		{"Node parent, Go child", clitest.NeedNode, []string{"node", "node/parent.js", clitest.Self(t)}},
+		{"Node parent, Node child", clitest.NeedNode, []string{"node", "node/parent.js"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			if test.needs != nil {
 				test.needs(t)
 			}
-			got := programtest.Run(t, test.command...)
+			got := clitest.Run(t, test.command...)
 			require.Equal(t, 0, got.Code, got.Stderr)
 			require.Empty(t, got.Stderr)
 			if diff := cmp.Diff(theDialogue, readDialogue(t, got.Stdout)); diff != "" {
@@ -77,12 +77,12 @@ func TestSeatings(t *testing.T) {
 
 // A reader can tell from the trace alone how the channel is made.
 func TestTrace(t *testing.T) {
-	got := programtest.Run(t, programtest.Self(t), "-trace")
+	got := clitest.Run(t, clitest.Self(t), "-trace")
 	require.Equal(t, 0, got.Code, got.Stderr)
 	for _, want := range []string{
 		`\[parent \d+\] [\d:.]+ socketpair two connected AF_UNIX stream sockets: \d+ stays here, \d+ is for the child\n`,
-		`\[parent \d+\] [\d:.]+ start      pid \d+ has it as descriptor 3, told by NODE_CHANNEL_FD=3 and NODE_CHANNEL_SERIALIZATION_MODE=json\n`,
-		`\[sub \d+\] [\d:.]+ parent     descriptor 3, by NODE_CHANNEL_FD, is a channel: set close-on-exec, variables unset\n`,
+		`\[parent \d+\] [\d:.]+ start      pid \d+ has it as descriptor 3, announced by NODE_CHANNEL_FD=3 and NODE_CHANNEL_SERIALIZATION_MODE=json\n`,
+		`\[sub \d+\] [\d:.]+ parent     descriptor 3, from NODE_CHANNEL_FD, is a channel: set close-on-exec, variables unset\n`,
 		`\[parent \d+\] [\d:.]+ send       18 bytes  {"hello":"HELLO"}\\n\n`,
 		`\[parent \d+\] [\d:.]+ receive    14 bytes  {"foo":"bar"}\\n\n`,
 		`\[sub \d+\] [\d:.]+ end        0 bytes: end of the stream\n`,
@@ -114,19 +114,19 @@ func TestBadInput(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
-			got := programtest.Run(t, append([]string{programtest.Self(t)}, test.args...)...)
-			programtest.RequireComplaint(t, got, test.code, "03-ipc", test.want)
+			got := clitest.Run(t, append([]string{clitest.Self(t)}, test.args...)...)
+			clitest.RequireComplaint(t, got, test.code, "03-ipc", test.want)
 		})
 	}
 }
 
 func TestHelp(t *testing.T) {
-	got := programtest.Run(t, programtest.Self(t), "-h")
-	require.Equal(t, programtest.Result{Stdout: usage}, got)
+	got := clitest.Run(t, clitest.Self(t), "-h")
+	require.Equal(t, clitest.Result{Stdout: usage}, got)
 }
 
 // Ctrl-C while the child says nothing, and would not for a long time: no process
 // is left, though the signal reached only the parent.
 func TestInterrupt(t *testing.T) {
-	programtest.RequireInterruptible(t, "03-ipc", 1, programtest.Self(t), "-child", "sleep 1000")
+	clitest.RequireInterruptible(t, "03-ipc", 1, clitest.Self(t), "-child", "sleep 1000")
 }

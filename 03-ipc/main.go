@@ -1,83 +1,103 @@
-// Command 03-ipc forks a child, and the two send each other one JSON message:
-// the notes' parent.js and sub.js.
+// Command 03-ipc forks a child, and the two send each other one JSON message: the notes'
+// parent.js and sub.js.
 //
 // Usage: go run ./03-ipc [-trace] [-child "node 03-ipc/node/sub.js"]
 //
-// Read on in parent.go, then sub.go. The page is docs/03-ipc.md.
+// This file is both of the notes' programs. The command line is in flags.go. The channel is
+// package internal/ipc; read it next, from ipc.go on. The page is docs/03-ipc.md.
 package main
 
 import (
 	"context"
-	"flag"
-	"fmt"
-	"log"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
-	"os/signal"
+	"syscall"
 
+	"playing-with-processes/internal/cli"
 	"playing-with-processes/internal/ipc"
-	"playing-with-processes/internal/program"
 )
 
-const usage = `Usage: 03-ipc [-trace] [-child "program and arguments"]
-       03-ipc [-trace] sub
-
-Forks a child; each sends the other one JSON message, and both end.
-
-  -child   the child's command line, split at blanks, e.g. "node 03-ipc/node/sub.js";
-           without it the child is this program again, in the role sub
-  -trace   show how the channel is made, and each line on it
-  sub      be the child: only for whoever forks this program, as Node can:
-           fork('sub', { execPath: './03-ipc' })
-
-Exit codes: 0 all well, 1 failure, 2 wrong use, 130 after Ctrl-C.
-`
-
-// say prints a line that tells who speaks.
-var say *log.Logger
-
-func main() { program.Main("03-ipc", usage, run) }
-
-func run(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("", flag.ContinueOnError)
-	trace := flags.Bool("trace", false, "")
-	child := flags.String("child", "", "")
-	if err := program.Parse(flags, args); err != nil {
+// parent is parent.js. It forks a child, sends and receives a message, and waits for the end
+// of the child.
+func parent(ctx context.Context, cfg ipc.Config, cmd *exec.Cmd) error {
+	child, err := cfg.Fork(cmd) // const n = cp.fork(__dirname + '/sub.js')
+	if err != nil {
 		return err
 	}
-	role := flags.Arg(0)
+	say.Printf("forked %d", child.Pid())
+	// Ctrl-C reaches the child, too, but a child that is another program may ignore it.
+	defer context.AfterFunc(ctx, func() { child.Kill(syscall.SIGKILL) })()
+
+	err = talk(ctx, child)
+	child.Disconnect() // without this neither process would end
+	exit, waitErr := child.Wait()
+	say.Printf("child %d exited with %v", child.Pid(), exit)
+	if exit.Signal == syscall.SIGINT {
+		return cli.ErrInterrupted
+	}
+	return errors.Join(err, waitErr, ctx.Err())
+}
+
+// talk sends one message to the child, and prints one from it.
+func talk(ctx context.Context, child *ipc.Child) error {
+	err := child.Send(ctx, map[string]string{"hello": "HELLO"}) // n.send({hello: 'HELLO'})
 	switch {
-	case flags.NArg() > 1 || role != "" && role != "sub":
-		return program.Misusef("unexpected arguments %q", flags.Args())
-	case role == "sub" && *child != "":
-		return program.Misusef("the child has no -child")
+	case err == nil:
+		say.Print(`sent {"hello":"HELLO"}`)
+	case !errors.Is(err, ipc.ErrClosed): // a child that is gone may have left a message
+		return err
 	}
 
-	var cfg ipc.Config
-	if *trace {
-		cfg.Trace = func(e ipc.Event) { say.Print(e) }
+	message, err := child.Receive() // n.on('message', function (m) { … })
+	if err == io.EOF {
+		return errors.New("the child ended without a message")
 	}
-	if role == "sub" {
-		// The terminal's Ctrl-C is for the parent. Its end is the end of the channel.
-		signal.Ignore(os.Interrupt)
-		say = program.Speaker("sub")
-		if err := sub(ctx, cfg); err != nil {
-			return fmt.Errorf("sub: %w", err)
+	if err != nil {
+		return err
+	}
+	if err := checkJSON(message); err != nil {
+		return err
+	}
+	say.Printf("message from child %d: %s", child.Pid(), message.Data)
+	return nil
+}
+
+// sub is sub.js. It sends one message, and prints those of the parent until the parent
+// disconnects.
+func sub(ctx context.Context, cfg ipc.Config) error {
+	parent, err := cfg.Parent()
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { parent.Disconnect() })()
+
+	if err := parent.Send(ctx, map[string]string{"foo": "bar"}); err != nil { // process.send({foo: 'bar'})
+		return err
+	}
+	say.Print(`sent {"foo":"bar"}`)
+
+	for message, err := range parent.Messages() { // process.on('message', function (m) { … })
+		if err != nil {
+			return err
 		}
-		return nil
+		if err := checkJSON(message); err != nil {
+			return err
+		}
+		say.Printf("message from parent %d: %s", os.Getppid(), message.Data)
 	}
-	say = program.Speaker("parent")
-	return parent(ctx, cfg, command(*child, *trace))
+	if ctx.Err() == nil {
+		say.Print("the parent has disconnected")
+	}
+	return ctx.Err()
 }
 
-// command is what the child runs: line, or else this program in the role sub.
-func command(line string, trace bool) *exec.Cmd {
-	cmd := program.Command(line)
-	switch {
-	case cmd != nil:
-		return cmd
-	case trace:
-		return ipc.Self("-trace", "sub")
-	}
-	return ipc.Self("sub")
+// checkJSON returns an error if the message is not valid JSON. Messages are printed as they
+// came, so nothing else decodes them.
+func checkJSON(message ipc.Message) error {
+	var value any
+	return message.Decode(&value)
 }
+
+func main() { cli.Main("03-ipc", usage, run) }

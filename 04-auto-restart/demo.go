@@ -6,227 +6,232 @@ import (
 	"io"
 	"log"
 	"maps"
+	"net"
 	"os"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
-	"playing-with-processes/internal/program"
+	"playing-with-processes/internal/cli"
+	"playing-with-processes/internal/demo"
 	"playing-with-processes/internal/restart"
-	"playing-with-processes/internal/visitors"
+	"playing-with-processes/internal/supervise"
 )
 
-const (
-	demoVisitors = 4
-	// demoRest leaves the workers idle for most of the time: how much they can do
-	// is not the point.
-	demoRest = 5 * time.Millisecond
-	// demoQuiet is how long all is well before each trouble.
-	demoQuiet = time.Second
-)
-
-// story is the demonstration: visitors come all the time, and one thing after the
+// story is the demonstration: clients make requests all the time, and one thing after the
 // other goes wrong.
 type story struct {
-	say      *log.Logger
-	crowd    *visitors.Crowd
-	events   chan any // what the primary tells, in order: an int, or a restart.Circuit
-	oldHands []string // who answered before anything went wrong
-	episodes []episode
+	say     *log.Logger
+	clients *demo.Clients
+	events  chan supervise.Event // of the primary, in order
+	first   []string             // the workers that answered before anything went wrong
+
+	failed   int           // requests before the current episode
+	took     time.Duration // from its beginning to the replacement's first answer
+	outcomes []outcome
 }
 
-// episode is one trouble, and what the visitors felt of it.
-type episode struct {
-	what    string
-	missing time.Duration // until the replacement's first answer
+// outcome is what the clients saw of one episode.
+type outcome struct {
+	episode string
+	took    time.Duration
 	failed  int
 }
 
-// demo plays the story with the primary p, and ends both.
-func demo(ctx context.Context, p *primary) error {
+// demonstrate plays the story on the server, and then stops the workers.
+func demonstrate(ctx context.Context, server net.Listener, o options) error {
 	s := &story{
-		say:    program.Speaker("demo"),
-		events: make(chan any, 1000),
+		say:    cli.NewLogger("demo"),
+		events: make(chan supervise.Event, 1000),
 	}
-	p.onReady = func(pid int) { s.events <- pid }
-	p.onCircuit = func(c restart.Circuit) { s.events <- c }
 	serving, stop := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() { p.run(serving); close(ended) }()
-
-	s.crowd = visitors.Gather(ctx, p.listener.Addr().String(), demoVisitors, demoRest)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		keepServing(serving, server, o, func(e supervise.Event) {
+			say.Print(e)
+			s.events <- e
+		})
+	}()
+	s.clients = demo.Start(ctx, demo.Load{Address: server.Addr().String(), Clients: demo.NumClients, Rest: demo.Rest})
 	err := s.play(ctx)
-	met := s.crowd.Disperse()
+	stats := s.clients.Stop()
 	stop()
-	<-ended
+	<-stopped
 	if err != nil {
 		return err
 	}
-	s.summary(os.Stdout, met)
-	if met.Refused+met.Hung > 0 {
-		return fmt.Errorf("%d connections were refused, %d hung", met.Refused, met.Hung)
+	s.summary(os.Stdout, stats)
+	if stats.Refused+stats.Hung > 0 {
+		return fmt.Errorf("%d connections were refused, %d requests hung", stats.Refused, stats.Hung)
 	}
 	return nil
 }
 
-// play lets one thing after the other go wrong.
 func (s *story) play(ctx context.Context) error {
-	if err := s.spread(ctx); err != nil {
+	if err := s.showShares(ctx); err != nil {
 		return err
 	}
-	for _, trouble := range []struct {
-		what, proves string
-		make         func(context.Context) error
-	}{
-		{"a crash", "an error that nothing catches ends its process, and no other", s.crash},
-		{"kill -9", "no process can prevent that, and none has to: the port is not its own", s.kill},
-		{"retire", "who asks to be replaced serves on until then: nobody is cut off", s.retire},
-		{"a freeze", "a process that is stopped cannot say so: its heartbeat is missed", s.freeze},
-		{"a crash loop", "longer and longer pauses, then single trials: and all the time connections wait", s.crashLoop},
-	} {
-		s.say.Printf("--- %s: %s", trouble.what, trouble.proves)
-		before, begun := len(s.crowd.Sofar().CutOff), time.Now()
-		s.happened(nil) // nothing of before matters
-		if err := trouble.make(ctx); err != nil {
+	err := demo.Play(ctx, s.say, []demo.Episode{
+		{Name: "a crash", Shows: "an error that nothing catches ends its process, and no other", Run: s.timed(s.crash)},
+		{Name: "kill -9", Shows: "no process can prevent it; but the port is not the worker's", Run: s.timed(s.kill)},
+		{Name: "retire", Shows: "a worker that asks to be replaced serves until then: no request fails", Run: s.timed(s.retire)},
+		{Name: "a freeze", Shows: "a stopped process cannot say so: its heartbeats stay away", Run: s.timed(s.freeze)},
+		{Name: "a crash loop", Shows: "longer and longer pauses, then single probes, while connections wait", Run: s.timed(s.crashLoop)},
+	}, s.record)
+	if err != nil {
+		return err
+	}
+	return s.awaitRecovery(ctx)
+}
+
+// timed runs an episode until the replacement has given its first answer.
+func (s *story) timed(trouble func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		s.failed = len(s.clients.Snapshot().Failures)
+		begun := time.Now()
+		for len(s.events) > 0 { // what happened before does not matter
+			<-s.events
+		}
+		if err := trouble(ctx); err != nil {
 			return err
 		}
 		answered, err := s.replacement(ctx)
-		if err != nil {
-			return err
-		}
-		if err := program.Pause(ctx, demoQuiet); err != nil {
-			return err
-		}
-		e := episode{trouble.what, answered.Sub(begun), len(s.crowd.Sofar().CutOff) - before}
-		s.say.Printf("the replacement's first answer came %v after it; requests that failed: %d", program.Short(e.missing), e.failed)
-		s.episodes = append(s.episodes, e)
+		s.took = answered.Sub(begun)
+		return err
 	}
-	return s.recovery(ctx)
 }
 
-// spread shows who of the workers gets how much.
-func (s *story) spread(ctx context.Context) error {
-	s.say.Printf("%d visitors come again and again, each time with a new connection", demoVisitors)
-	if err := program.Pause(ctx, restart.StableAfter+demoQuiet/2); err != nil {
+// record prints and keeps the outcome of an episode.
+func (s *story) record(e demo.Episode) {
+	o := outcome{e.Name, s.took, len(s.clients.Snapshot().Failures) - s.failed}
+	s.say.Printf("the replacement's first answer came after %v; failed requests: %d", cli.FormatDuration(o.took), o.failed)
+	s.outcomes = append(s.outcomes, o)
+}
+
+// showShares shows how many requests each worker gets.
+func (s *story) showShares(ctx context.Context) error {
+	s.say.Printf("%d clients make requests, each on a new connection", demo.NumClients)
+	if err := cli.Pause(ctx, restart.StableAfter+demo.Quiet/2); err != nil {
 		return err
 	}
 	var shares []string
-	answered := s.crowd.Sofar().Answered
-	s.oldHands = slices.Sorted(maps.Keys(answered))
-	for _, name := range s.oldHands {
-		shares = append(shares, fmt.Sprintf("%s answered %d", name, answered[name]))
+	answered := s.clients.Snapshot().Answered
+	s.first = slices.Sorted(maps.Keys(answered))
+	for _, worker := range s.first {
+		shares = append(shares, fmt.Sprintf("%s answered %d", worker, answered[worker]))
 	}
-	s.say.Printf("%s: they race for each connection, and nobody sees to it that it is fair", strings.Join(shares, ", "))
+	s.say.Printf("%s: they race for each connection, and nothing makes it fair", strings.Join(shares, ", "))
 	return nil
 }
 
-// crash asks somebody to panic. That visitor gets no answer.
+// crash makes a worker panic. The client that asks for it gets no answer.
 func (s *story) crash(context.Context) error {
-	_, err := s.crowd.Visit("/crash")
-	s.say.Printf("the visitor of /crash sees: %v", err)
+	_, err := s.clients.Get("/crash")
+	s.say.Printf("the client of /crash sees: %v", err)
 	return nil
 }
 
-// kill kills somebody who has been there from the beginning, if anybody has.
+// kill kills one of the first workers, if one of them is left.
 func (s *story) kill(context.Context) error {
 	answer := ""
 	for range 200 {
 		var err error
-		if answer, err = s.crowd.Visit("/"); err != nil {
+		if answer, err = s.clients.Get("/"); err != nil {
 			return err
 		}
-		if slices.Contains(s.oldHands, answer) {
+		if slices.Contains(s.first, answer) {
 			break
 		}
 	}
 	var pid int
 	if _, err := fmt.Sscanf(answer, "worker %d", &pid); err != nil {
-		return fmt.Errorf("%q does not tell who answers", answer)
+		return fmt.Errorf("the answer %q does not name a worker", answer)
 	}
 	s.say.Printf("kill -9 %d", pid)
 	return syscall.Kill(pid, syscall.SIGKILL)
 }
 
 func (s *story) retire(context.Context) error {
-	answer, err := s.crowd.Visit("/retire")
+	answer, err := s.clients.Get("/retire")
 	s.say.Printf("%s answers /retire", answer)
 	return err
 }
 
 func (s *story) freeze(context.Context) error {
-	_, err := s.crowd.Visit("/hang")
-	s.say.Printf("the visitor of /hang, and who else was in those hands, sees: %v", err)
+	_, err := s.clients.Get("/hang")
+	s.say.Printf("the client of /hang, and each that this worker was serving, sees: %v", err)
 	return nil
 }
 
-// crashLoop brings down each worker as soon as somebody answers, until the primary
-// has given up, and makes its trial start. Who asks for /crash has just seen that
-// there is somebody to take it: left in the queue, it would bring down that one too.
+// crashLoop crashes each worker as soon as one answers, until restarts are suspended and the
+// probe has started. It asks for /crash only right after an answer: a request that waited in
+// the queue would crash the probe, too.
 func (s *story) crashLoop(ctx context.Context) error {
 	for ctx.Err() == nil {
-		if _, err := s.crowd.Visit("/"); err != nil {
-			continue // it was in the hands of one that died
+		if _, err := s.clients.Get("/"); err != nil {
+			continue // the worker that had it died
 		}
-		if s.happened(restart.HalfOpen) {
+		if s.drainEvents(restart.Probing) {
 			return nil
 		}
-		s.crowd.Visit("/crash")
+		s.clients.Get("/crash")
 	}
 	return ctx.Err()
 }
 
-// happened reads events until it finds this one, or no more.
-func (s *story) happened(wanted any) bool {
+// drainEvents reads the events so far, until one says that restarts are in this state, and
+// reports whether one did.
+func (s *story) drainEvents(wanted restart.State) bool {
 	for len(s.events) > 0 {
-		if <-s.events == wanted {
+		if e, ok := (<-s.events).(supervise.Restarts); ok && e.State == wanted {
 			return true
 		}
 	}
 	return false
 }
 
-// replacement is when the next worker that gets ready has first answered.
+// replacement returns when the next worker that gets ready has first answered.
 func (s *story) replacement(ctx context.Context) (time.Time, error) {
-	name, met := "", map[string]time.Time{}
-	for name == "" || met[name].IsZero() {
+	worker, answered := "", map[string]time.Time{}
+	for worker == "" || answered[worker].IsZero() {
 		select {
 		case <-ctx.Done():
 			return time.Time{}, ctx.Err()
 		case event := <-s.events:
-			if pid, ok := event.(int); ok && name == "" {
-				name = fmt.Sprint("worker ", pid)
+			if e, ok := event.(supervise.Ready); ok && worker == "" {
+				worker = e.Worker.String()
 			}
-		case f := <-s.crowd.Firsts:
-			met[f.Name] = f.At
+		case f := <-s.clients.Firsts:
+			answered[f.Answer] = f.At
 		}
 	}
-	return met[name], nil
+	return answered[worker], nil
 }
 
-// recovery waits until the trial start has held.
-func (s *story) recovery(ctx context.Context) error {
+// awaitRecovery waits until the probe has proved stable.
+func (s *story) awaitRecovery(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case event := <-s.events:
-			if event == restart.Closed {
-				return program.Pause(ctx, demoQuiet)
+			if e, ok := event.(supervise.Restarts); ok && e.State == restart.On {
+				return cli.Pause(ctx, demo.Quiet)
 			}
 		}
 	}
 }
 
-// summary is what the story comes to.
-func (s *story) summary(out io.Writer, met visitors.Tally) {
+func (s *story) summary(out io.Writer, stats demo.Stats) {
 	fmt.Fprintf(out, "\n%-14s %31s %16s\n", "what happened", "the replacement's first answer", "failed requests")
-	for _, e := range s.episodes {
-		fmt.Fprintf(out, "%-14s %31s %16d\n", e.what, program.Short(e.missing), e.failed)
+	for _, o := range s.outcomes {
+		fmt.Fprintf(out, "%-14s %31s %16d\n", o.episode, cli.FormatDuration(o.took), o.failed)
 	}
-	fmt.Fprintf(out, "\n%d requests, each on a new connection and none repeated:\n", met.Visits())
-	fmt.Fprintf(out, "%6d failed, because whoever had them died\n", len(met.CutOff))
-	fmt.Fprintf(out, "%6d refused\n", met.Refused)
-	fmt.Fprintf(out, "%6d without an answer or an end\n", met.Hung)
-	fmt.Fprintf(out, "The longest wait was %v, in the queue that the primary holds.\n", program.Short(met.Longest))
+	fmt.Fprintf(out, "\n%d requests, each on a new connection and none repeated:\n", stats.Requests())
+	fmt.Fprintf(out, "%6d failed, because their worker died\n", len(stats.Failures))
+	fmt.Fprintf(out, "%6d refused\n", stats.Refused)
+	fmt.Fprintf(out, "%6d without an answer or an end\n", stats.Hung)
+	fmt.Fprintf(out, "The longest wait was %v, in the queue that the primary holds open.\n", cli.FormatDuration(stats.Longest))
 }

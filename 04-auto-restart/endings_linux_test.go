@@ -7,18 +7,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"playing-with-processes/internal/programtest"
-	"playing-with-processes/internal/visitors"
+	"playing-with-processes/internal/clitest"
+	"playing-with-processes/internal/demo"
 )
 
 // A worker that is stopped cannot notice that its primary has gone. The kernel wakes
 // it: its process group has lost the only parent in the session (setpgid(2),
 // "orphaned process group"), and gets SIGHUP and SIGCONT.
 func TestStoppedWorkerEndsWithPrimary(t *testing.T) {
-	programtest.Each(t, nodeWorker, func(t *testing.T, worker string) {
+	clitest.Each(t, nodeWorker, func(t *testing.T, worker string) {
 		r, workers := server(t, &syscall.SysProcAttr{Setsid: true}, nil, worker)
 		require.NoError(t, syscall.Kill(workers[0], syscall.SIGSTOP))
-		programtest.RequireStopped(t, workers[0]) // the kernel wakes only who has stopped by then
+		clitest.RequireStopped(t, workers[0]) // the kernel wakes only who has stopped by then
 		require.NoError(t, r.Process.Kill())
 		r.RequireEndWith(workers)
 	})
@@ -31,15 +31,15 @@ func TestProcess1(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("needs root, for a PID namespace")
 	}
-	cmd := programtest.Command(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1")
+	cmd := clitest.Command(t, clitest.Self(t), "-addr", "127.0.0.1:0", "-n", "1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
-	r := programtest.LaunchCommand(t, cmd)
+	r := clitest.LaunchCommand(t, cmd)
 	r.Await(`\[primary 1\] worker \d+ is ready`)
-	_, err := visitors.Visit(t.Context(), r.Address, "/crash")
+	_, err := demo.Get(t.Context(), r.Address, "/crash")
 	require.Error(t, err)
 	r.Await(`\[primary 1\] worker \d+ is ready`)
 	finished := r.Begin("/slow?ms=300")
 	require.NoError(t, r.Process.Signal(syscall.SIGTERM))
 	require.Regexp(t, `worker \d+`, finished())
-	r.RequireGoodEnd()
+	r.RequireSuccess()
 }

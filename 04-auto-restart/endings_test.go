@@ -6,26 +6,26 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"playing-with-processes/internal/programtest"
+	"playing-with-processes/internal/clitest"
 )
 
 // server is a primary with two workers that are ready.
-func server(t *testing.T, attr *syscall.SysProcAttr, env []string, worker string) (r *programtest.Running, workers []int) {
+func server(t *testing.T, attr *syscall.SysProcAttr, env []string, worker string) (r *clitest.Running, workers []int) {
 	t.Helper()
-	cmd := programtest.Command(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", worker)
+	cmd := clitest.Command(t, clitest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", worker)
 	cmd.Env = append(cmd.Env, env...)
 	cmd.SysProcAttr = attr
-	r = programtest.LaunchCommand(t, cmd)
+	r = clitest.LaunchCommand(t, cmd)
 	return r, []int{r.AwaitPID("is ready"), r.AwaitPID("is ready")}
 }
 
 // Whatever ends the primary ends the workers with it.
-func TestSoakEndings(t *testing.T) { programtest.RequireEndWithSignal(t, nodeWorker, server) }
+func TestSoakEndings(t *testing.T) { clitest.RequireEndWithSignal(t, nodeWorker, server) }
 
 func TestEndings(t *testing.T) {
 	t.Parallel()
-	programtest.RequireEndWhileBusy(t, nodeWorker, drainFor, server)
-	programtest.RequireEndWithInterrupt(t, nodeWorker, server)
+	clitest.RequireEndWhileBusy(t, nodeWorker, drainTimeout, server)
+	clitest.RequireEndWithInterrupt(t, nodeWorker, server)
 }
 
 // While the primary is stopped, as by Ctrl-Z, the workers serve on; and when it goes
@@ -34,14 +34,14 @@ func TestStoppedPrimary(t *testing.T) {
 	t.Parallel()
 	r, _ := server(t, nil, nil, "")
 	require.NoError(t, r.Process.Signal(syscall.SIGSTOP))
-	r.Visit("/slow?ms=5000") // longer than a heartbeat may be missed
+	r.Get("/slow?ms=5000") // longer than a heartbeat may be missed
 	require.NoError(t, r.Process.Signal(syscall.SIGCONT))
-	r.Visit("/slow?ms=1500")
+	r.Get("/slow?ms=1500")
 	require.NotContains(t, r.Stop(), "killed")
 }
 
 // Ctrl-C ends the demonstration early, and that is an interruption.
 func TestInterruptedDemo(t *testing.T) {
 	t.Parallel()
-	programtest.RequireInterruptible(t, name, 5, programtest.Self(t), "-demo")
+	clitest.RequireInterruptible(t, name, 5, clitest.Self(t), "-demo")
 }

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"math/rand/v2"
-	"os/exec"
+	"net"
 	"slices"
 	"sync"
 	"syscall"
@@ -12,90 +12,96 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"playing-with-processes/internal/program"
-	"playing-with-processes/internal/programtest"
+	"playing-with-processes/internal/cli"
+	"playing-with-processes/internal/clitest"
+	"playing-with-processes/internal/demo"
 	"playing-with-processes/internal/restart"
-	"playing-with-processes/internal/visitors"
+	"playing-with-processes/internal/supervise"
 )
 
 const (
-	loadWorkers  = 3
-	loadVisitors = 8
+	loadWorkers = 3
+	loadClients = 8
 )
 
-// herd is the workers of a primary that runs in this process.
-type herd struct {
+// loadedPrimary is a primary in this process, whose workers are under load.
+type loadedPrimary struct {
 	t       *testing.T
-	address string
-	ready   chan int
-	changes chan restart.Circuit
-	circuit restart.Circuit
-	pids    []int // ready, and not yet chosen
-	crowd   *visitors.Crowd
+	events  chan supervise.Event
+	state   restart.State
+	pids    []int // of the workers that are ready and were not chosen yet
+	clients *demo.Clients
 }
 
-// raise starts a primary with these workers, under load: each visit is a new
-// connection, one after the other without a rest, and none is tried twice.
-func raise(t *testing.T, worker string, policy restart.Policy) *herd {
+// startLoaded starts a primary and clients. Each request is made on a new connection, one
+// after the other without a rest, and none is repeated.
+func startLoaded(t *testing.T, worker string, policy restart.Policy) *loadedPrimary {
 	t.Helper()
-	say = programtest.ForkSelf(t)
-	p, err := newPrimary("127.0.0.1:0", loadWorkers, func() *exec.Cmd { return command(worker) })
+	say = clitest.ForkSelf(t)
+	server, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	h := &herd{t: t, address: p.listener.Addr().String(), ready: make(chan int, 1000), changes: make(chan restart.Circuit, 1000)}
-	p.policy = policy
-	p.pool = restart.New(policy, loadWorkers, time.Now())
-	p.onReady = func(pid int) { h.ready <- pid }
-	p.onCircuit = func(c restart.Circuit) { h.changes <- c }
-
+	p := &loadedPrimary{t: t, events: make(chan supervise.Event, 10_000)}
 	ctx, stop := context.WithCancel(context.Background())
-	var ended sync.WaitGroup
-	ended.Go(func() { p.run(ctx) })
+	var running sync.WaitGroup
+	running.Go(func() {
+		keepServing(ctx, server, options{n: loadWorkers, worker: worker, policy: policy}, func(e supervise.Event) {
+			say.Print(e)
+			p.events <- e
+		})
+	})
 	t.Cleanup(func() {
 		stop()
-		ended.Wait()
+		running.Wait()
 	})
-	for range loadWorkers {
-		h.pids = append(h.pids, <-h.ready)
+	for len(p.pids) < loadWorkers {
+		p.handle(<-p.events)
 	}
-	h.crowd = visitors.Gather(t.Context(), h.address, loadVisitors, 0)
-	return h
+	p.clients = demo.Start(t.Context(), demo.Load{Address: server.Addr().String(), Clients: loadClients})
+	return p
 }
 
-// choose takes a random worker, at a random moment. While restarts are suspended
-// there is a truce.
-func (h *herd) choose() (pid int) {
+func (p *loadedPrimary) handle(e supervise.Event) {
+	switch e := e.(type) {
+	case supervise.Ready:
+		p.pids = append(p.pids, e.Worker.Pid())
+	case supervise.Restarts:
+		p.state = e.State
+	}
+}
+
+// choose returns a random worker, at a random moment. It waits while restarts are suspended.
+func (p *loadedPrimary) choose() (pid int) {
 	moment := time.After(rand.N(60 * time.Millisecond))
-	for moment != nil || h.circuit != restart.Closed || len(h.pids) == 0 {
+	for moment != nil || p.state != restart.On || len(p.pids) == 0 {
 		select {
-		case pid := <-h.ready:
-			h.pids = append(h.pids, pid)
-		case h.circuit = <-h.changes:
+		case e := <-p.events:
+			p.handle(e)
 		case <-moment:
 			moment = nil
 		}
 	}
-	i := rand.IntN(len(h.pids))
-	pid = h.pids[i]
-	h.pids = slices.Delete(h.pids, i, i+1)
+	i := rand.IntN(len(p.pids))
+	pid = p.pids[i]
+	p.pids = slices.Delete(p.pids, i, i+1)
 	return pid
 }
 
-// end requires that nobody was refused or hung, and that visitors were cut off only
-// where a worker died, at one of these moments; it returns what they have met.
-func (h *herd) end(deaths []time.Time) visitors.Tally {
-	h.t.Helper()
-	met := h.crowd.Disperse()
-	require.Zero(h.t, met.Refused)
-	require.Zero(h.t, met.Hung)
-	for _, cut := range met.CutOff {
-		require.True(h.t, slices.ContainsFunc(deaths, func(death time.Time) bool {
-			after := cut.At.Sub(death)
+// stop stops the clients. It requires that no connection was refused or hung, and that
+// requests failed only when a worker died, at one of these moments.
+func (p *loadedPrimary) stop(deaths []time.Time) demo.Stats {
+	p.t.Helper()
+	stats := p.clients.Stop()
+	require.Zero(p.t, stats.Refused)
+	require.Zero(p.t, stats.Hung)
+	for _, failure := range stats.Failures {
+		require.True(p.t, slices.ContainsFunc(deaths, func(death time.Time) bool {
+			after := failure.At.Sub(death)
 			return after > -time.Second && after < time.Second
-		}), "cut off while nobody died: %v", cut.Err)
+		}), "a request failed while no worker died: %v", failure.Err)
 	}
-	require.LessOrEqual(h.t, len(met.CutOff), len(deaths)*loadVisitors)
-	require.Greater(h.t, met.Visits(), len(deaths))
-	return met
+	require.LessOrEqual(p.t, len(stats.Failures), len(deaths)*loadClients)
+	require.Greater(p.t, stats.Requests(), len(deaths))
+	return stats
 }
 
 // patient is a policy whose limits nobody meets: it is not the brake that is tried.
@@ -108,18 +114,18 @@ func patient() restart.Policy {
 
 // A worker that is killed takes with it whom it is serving, and nobody else.
 func TestSoakKills(t *testing.T) {
-	testKills(t, "", patient(), programtest.Times(20, 100))
+	testKills(t, "", patient(), clitest.Times(20, 100))
 }
 
 func TestSoakNodeKills(t *testing.T) {
-	programtest.NeedNode(t)
-	testKills(t, nodeWorker, patient(), programtest.Times(10, 100))
+	clitest.NeedNode(t)
+	testKills(t, nodeWorker, patient(), clitest.Times(10, 100))
 }
 
 // With the policy as it is the brake is felt: connections wait.
 func TestSoakKillsAndBrake(t *testing.T) {
 	policy := restart.Default(loadWorkers)
-	kills := programtest.Times(policy.Restarts+5, 100)
+	kills := clitest.Times(policy.Restarts+5, 100)
 	if kills < 100 { // the brake, in short
 		policy.Period, policy.StableAfter = policy.Period/5, policy.StableAfter/5
 	}
@@ -127,37 +133,37 @@ func TestSoakKillsAndBrake(t *testing.T) {
 }
 
 func testKills(t *testing.T, worker string, policy restart.Policy, kills int) {
-	h := raise(t, worker, policy)
+	p := startLoaded(t, worker, policy)
 	var deaths []time.Time
 	for range kills {
-		require.NoError(t, syscall.Kill(h.choose(), syscall.SIGKILL))
+		require.NoError(t, syscall.Kill(p.choose(), syscall.SIGKILL))
 		deaths = append(deaths, time.Now())
 	}
-	met := h.end(deaths)
+	stats := p.stop(deaths)
 	t.Logf("%d workers killed: of %d requests %d failed, 0 refused, 0 hung; the longest wait was %s",
-		kills, met.Visits(), len(met.CutOff), program.Short(met.Longest))
+		kills, stats.Requests(), len(stats.Failures), cli.FormatDuration(stats.Longest))
 }
 
 // Who asks to be replaced costs nobody an answer.
 func TestSoakRetires(t *testing.T) {
-	testRetires(t, "", programtest.Times(20, 100))
+	testRetires(t, "", clitest.Times(20, 100))
 }
 
 func TestSoakNodeRetires(t *testing.T) {
-	programtest.NeedNode(t)
-	testRetires(t, nodeWorker, programtest.Times(10, 100))
+	clitest.NeedNode(t)
+	testRetires(t, nodeWorker, clitest.Times(10, 100))
 }
 
 func testRetires(t *testing.T, worker string, retires int) {
-	h := raise(t, worker, patient())
+	p := startLoaded(t, worker, patient())
 	for range retires {
-		require.NoError(t, syscall.Kill(h.choose(), syscall.SIGTERM))
+		require.NoError(t, syscall.Kill(p.choose(), syscall.SIGTERM))
 	}
-	for len(h.pids) < loadWorkers { // each is replaced
-		h.pids = append(h.pids, <-h.ready)
+	for len(p.pids) < loadWorkers { // each is replaced
+		p.handle(<-p.events)
 	}
-	met := h.end(nil)
-	require.Empty(t, met.CutOff)
+	stats := p.stop(nil)
+	require.Empty(t, stats.Failures)
 	t.Logf("%d workers retired: of %d requests 0 failed; the longest wait was %s",
-		retires, met.Visits(), program.Short(met.Longest))
+		retires, stats.Requests(), cli.FormatDuration(stats.Longest))
 }

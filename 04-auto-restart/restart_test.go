@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"log"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -16,10 +14,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"playing-with-processes/internal/programtest"
+	"playing-with-processes/internal/clitest"
+	"playing-with-processes/internal/demo"
 	"playing-with-processes/internal/restart"
 	"playing-with-processes/internal/supervise"
-	"playing-with-processes/internal/visitors"
 )
 
 const (
@@ -27,11 +25,11 @@ const (
 	nodeWorker = "node node/worker.js"
 )
 
-func TestMain(m *testing.M) { programtest.Main(m, main) }
+func TestMain(m *testing.M) { clitest.Main(m, main) }
 
 // Whoever starts it learns from the first lines what to try, and who speaks.
 func TestFirstLines(t *testing.T) {
-	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1")
+	r := clitest.Launch(t, clitest.Self(t), "-addr", "127.0.0.1:0", "-n", "1")
 	r.Await("is ready")
 	out := r.Stop()
 	for _, try := range []string{"/crash", "/retire", "/hang", "/slow", "kill -9", "Ctrl-C"} {
@@ -40,23 +38,23 @@ func TestFirstLines(t *testing.T) {
 	for _, try := range regexp.MustCompile(`curl '?([^' ]+)`).FindAllStringSubmatch(out, -1) {
 		require.True(t, strings.HasPrefix(try[1], r.Address+"/"), try[1])
 	}
-	_, silent := programtest.Spoken(out)
+	_, silent := clitest.ParseLines(out)
 	require.Empty(t, silent)
 }
 
 // The demonstration plays its whole story in time, and the summary has good news.
 func TestDemo(t *testing.T) {
-	programtest.Each(t, nodeWorker, func(t *testing.T, worker string) {
+	clitest.Each(t, nodeWorker, func(t *testing.T, worker string) {
 		begun := time.Now()
-		got := programtest.Run(t, programtest.Self(t), "-demo", "-worker", worker)
+		got := clitest.Run(t, clitest.Self(t), "-demo", "-worker", worker)
 		require.Zero(t, got.Code, got.Stderr)
 		require.Less(t, time.Since(begun), 30*time.Second)
 		for _, want := range []string{
 			`worker \d+ answered \d+, worker \d+ answered \d+: they race`,
 			`no heartbeat for 3s`,
 			`restarts are suspended: more than 10 in 10s`,
-			`the first error was: worker \d+ crashed .*a visitor asked for /crash`,
-			`the trial start has held`,
+			`the first error was: worker \d+ crashed .*a client asked for /crash`,
+			`the probe has proved stable`,
 			`(?m)^a crash +\S+ +\d+\nkill -9 +\S+ +\d+\nretire +\S+ +0\na freeze +[2345]\.\d+s +\d+\na crash loop +\S+s +\d+\n`,
 			`(?m)^ +0 refused\n +0 without an answer or an end$`,
 		} {
@@ -73,7 +71,7 @@ func TestDemo(t *testing.T) {
 // being served when the end comes gets the answer.
 func TestSeatings(t *testing.T) {
 	t.Parallel()
-	self := programtest.Self(t)
+	self := clitest.Self(t)
 	for seats, words := range map[string][]string{
 		"Go, Go":     {self, "-addr", "127.0.0.1:0", "-n", "1"},
 		"Go, Node":   {self, "-addr", "127.0.0.1:0", "-n", "1", "-worker", nodeWorker},
@@ -82,22 +80,22 @@ func TestSeatings(t *testing.T) {
 	} {
 		t.Run(seats, func(t *testing.T) {
 			if strings.Contains(seats, "Node") {
-				programtest.NeedNode(t)
+				clitest.NeedNode(t)
 			}
 			t.Parallel()
-			r := programtest.Launch(t, words...)
+			r := clitest.Launch(t, words...)
 			first := r.AwaitPID("is ready")
-			require.Equal(t, "worker "+strconv.Itoa(first), r.Visit("/"))
+			require.Equal(t, "worker "+strconv.Itoa(first), r.Get("/"))
 
-			_, err := visitors.Visit(t.Context(), r.Address, "/crash")
+			_, err := demo.Get(t.Context(), r.Address, "/crash")
 			require.Error(t, err)
 			second := r.AwaitPID("is ready")
 			require.NoError(t, syscall.Kill(second, syscall.SIGKILL))
 			third := r.AwaitPID("is ready")
-			require.Equal(t, "worker "+strconv.Itoa(third), r.Visit("/retire"))
+			require.Equal(t, "worker "+strconv.Itoa(third), r.Get("/retire"))
 			fourth := r.AwaitPID("is ready")
 			require.Equal(t, third, r.AwaitPID(`(has left|exited).*code 0`))
-			require.Equal(t, "worker "+strconv.Itoa(fourth), r.Visit("/"))
+			require.Equal(t, "worker "+strconv.Itoa(fourth), r.Get("/"))
 
 			require.NoError(t, syscall.Kill(fourth, syscall.SIGTERM)) // a wish to be replaced
 			fifth := r.AwaitPID("is ready")
@@ -106,38 +104,38 @@ func TestSeatings(t *testing.T) {
 			finished := r.Begin("/slow?ms=700")
 			require.NoError(t, r.Process.Signal(syscall.SIGTERM))
 			require.Equal(t, "worker "+strconv.Itoa(fifth), finished())
-			r.RequireGoodEnd()
+			r.RequireSuccess()
 		})
 	}
 }
 
 // Node's primary, too, tells what is wrong, goes on trying, and drains whatever ends it.
 func TestNodePrimary(t *testing.T) {
-	programtest.NeedNode(t)
+	clitest.NeedNode(t)
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
 	_, port, err := net.SplitHostPort(taken.Addr().String())
 	require.NoError(t, err)
-	got := programtest.Run(t, "node", "node/primary.js", port)
-	require.Equal(t, programtest.Result{Stderr: "port " + port + ": EADDRINUSE\n", Code: 1}, got)
-	require.Equal(t, 2, programtest.Run(t, "node", "node/primary.js", "0", "none").Code)
+	got := clitest.Run(t, "node", "node/primary.js", port)
+	require.Equal(t, clitest.Result{Stderr: "port " + port + ": EADDRINUSE\n", Code: 1}, got)
+	require.Equal(t, 2, clitest.Run(t, "node", "node/primary.js", "0", "none").Code)
 
-	r := programtest.Launch(t, "node", "node/primary.js", "0", "1", "/nonexistent")
+	r := clitest.Launch(t, "node", "node/primary.js", "0", "1", "/nonexistent")
 	for range 3 {
 		r.Await("ENOENT")
 	}
 	r.Stop()
 
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		r := programtest.Launch(t, "node", "node/primary.js", "0", "2")
+		r := clitest.Launch(t, "node", "node/primary.js", "0", "2")
 		r.Await("is ready")
 		r.Await("is ready")
 		finished := r.Begin("/slow?ms=300")
 		require.NoError(t, r.Process.Signal(sig))
 		require.Regexp(t, `worker \d+`, finished())
-		r.RequireGoodEnd()
+		r.RequireSuccess()
 	}
 }
 
@@ -146,21 +144,21 @@ func TestNodePrimary(t *testing.T) {
 func TestCrashLoopRecovers(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "worker")
-	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", program+" worker")
+	r := clitest.Launch(t, clitest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", program+" worker")
 	r.Await("restarts are suspended: more than 10 in 10s")
-	r.Await("nobody serves until then: connections wait")
+	r.Await("no worker serves until then: connections wait")
 	require.Contains(t, r.Await("the first error was: "), "no such file or directory")
 
 	visited := make(chan string)
 	go func() {
-		answer, _ := visitors.Visit(context.Background(), r.Address, "/")
+		answer, _ := demo.Get(context.Background(), r.Address, "/")
 		visited <- answer
 	}()
-	require.NoError(t, os.Symlink(programtest.Self(t), program))
-	r.Await("now there is the trial start")
+	require.NoError(t, os.Symlink(clitest.Self(t), program))
+	r.Await("the probe starts")
 	pid := r.AwaitPID("is ready")
 	require.Equal(t, "worker "+strconv.Itoa(pid), <-visited)
-	r.Await("back to normal")
+	r.Await("restarts are on again")
 	r.AwaitPID("is ready")
 	out := r.Stop()
 	require.LessOrEqual(t, strings.Count(out, "] fork: "), 2+10, out)
@@ -171,39 +169,13 @@ func TestCrashLoopRecovers(t *testing.T) {
 // In a crash loop all say the same: it is passed on once, and its gist each time.
 func TestFirstErrorStays(t *testing.T) {
 	t.Parallel()
-	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1",
-		"-worker", programtest.Script(t, "echo a long story >&2; echo no database >&2; exit 3"))
+	r := clitest.Launch(t, clitest.Self(t), "-addr", "127.0.0.1:0", "-n", "1",
+		"-worker", clitest.Script(t, "echo a long story >&2; echo no database >&2; exit 3"))
 	require.Contains(t, r.Await("first error was"), "never ready (code 3): no database")
 	out := r.Stop()
 	require.Equal(t, 1, strings.Count(out, "a long story"), out)
 	require.Equal(t, 6+1, strings.Count(out, "never ready (code 3): no database"), out)
-	require.NotContains(t, out, "back to normal")
-}
-
-// The first error is the first of those in a row, of the place that keeps failing:
-// what a worker that had held ended of, or happens to others, does not hide it.
-func TestFirstErrorOfItsPlace(t *testing.T) {
-	var out strings.Builder
-	say = log.New(&out, "", 0)
-	p, err := newPrimary("127.0.0.1:0", 2, nil)
-	require.NoError(t, err)
-	defer p.listener.Close()
-	later := time.Now().Add(time.Hour) // every pause is over
-	p.pool.Take(later)
-	p.pool.Take(later)
-	p.pool.Ready(0, time.Now().Add(-restart.StableAfter))
-	p.failed(0, restart.Killed, "it was killed")
-	for _, what := range []string{"no database", "no database, of course"} {
-		p.pool.Take(later)
-		p.failed(0, restart.Crashed, what)
-	}
-	p.failed(1, restart.Killed, "the other one")
-	for p.circuit == restart.Closed {
-		p.pool.Take(later)
-		p.pool.Take(later)
-		p.failed(0, restart.Crashed, "and so on")
-	}
-	require.Contains(t, out.String(), "the first error was: no database\n")
+	require.NotContains(t, out, "restarts are on again")
 }
 
 // What a worker says while all is well is passed on, and after a failure as soon as
@@ -211,7 +183,7 @@ func TestFirstErrorOfItsPlace(t *testing.T) {
 func TestWorkersSpeak(t *testing.T) {
 	t.Parallel()
 	once := filepath.Join(t.TempDir(), "once")
-	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
+	r := clitest.Launch(t, clitest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", clitest.Script(t,
 		`mkdir `+once+` 2>/dev/null && exit 1
 		echo hello again >&2; echo '{"act":"ready"}' >&3; read server <&3; read stop <&3; echo good bye >&2`))
 	r.Await("is ready")
@@ -222,20 +194,20 @@ func TestWorkersSpeak(t *testing.T) {
 // A worker that is stopped from outside is replaced once its heartbeat has been
 // missed; so is a Node worker in an endless loop.
 func TestFrozen(t *testing.T) {
-	programtest.Each(t, nodeWorker, func(t *testing.T, worker string) {
-		r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", worker)
+	clitest.Each(t, nodeWorker, func(t *testing.T, worker string) {
+		r := clitest.Launch(t, clitest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", worker)
 		pid := r.AwaitPID("is ready")
 		begun := time.Now()
 		if worker == "" {
 			require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
 		} else {
-			go visitors.Visit(context.Background(), r.Address, "/hang")
+			go demo.Get(context.Background(), r.Address, "/hang")
 		}
 		require.Equal(t, pid, r.AwaitPID(`killed \(signal killed\): no heartbeat for 3s`))
-		require.GreaterOrEqual(t, time.Since(begun), (missedBeats-1)*beatEvery)
-		require.Less(t, time.Since(begun), (missedBeats+2)*beatEvery)
+		require.GreaterOrEqual(t, time.Since(begun), (missedBeats-1)*beatInterval)
+		require.Less(t, time.Since(begun), (missedBeats+2)*beatInterval)
 		require.NotEqual(t, pid, r.AwaitPID("is ready"))
-		r.Visit("/")
+		r.Get("/")
 		r.Stop()
 	})
 }
@@ -245,7 +217,7 @@ func TestFrozen(t *testing.T) {
 func TestWatched(t *testing.T) {
 	t.Parallel()
 	once := filepath.Join(t.TempDir(), "once")
-	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", programtest.Script(t, `
+	r := clitest.Launch(t, clitest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", clitest.Script(t, `
 		promise=',"heartbeat":40'
 		mkdir `+once+` 2>/dev/null && promise=
 		echo "{\"act\":\"ready\"$promise}" >&3
@@ -259,8 +231,8 @@ func TestWatched(t *testing.T) {
 // A worker that does not get ready is killed.
 func TestNeverReady(t *testing.T) {
 	t.Parallel()
-	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t, "exec sleep 100"))
-	r.Await(`never ready \(signal killed\): not ready after 10s`)
+	r := clitest.Launch(t, clitest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", clitest.Script(t, "exec sleep 100"))
+	r.Await(`never ready \(signal killed\): still starting after 10s`)
 	r.Stop()
 }
 
@@ -269,38 +241,38 @@ func TestNeverReady(t *testing.T) {
 func TestFlood(t *testing.T) {
 	t.Parallel()
 	once := filepath.Join(t.TempDir(), "once")
-	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", programtest.Script(t, `
+	r := clitest.Launch(t, clitest.Self(t), "-addr", "127.0.0.1:0", "-n", "2", "-worker", clitest.Script(t, `
 		mkdir `+once+` 2>/dev/null && exec yes '{"act":"retire"} or no JSON at all' >&3
-		exec `+programtest.Self(t)+` worker`))
+		exec `+clitest.Self(t)+` worker`))
 	good := r.AwaitPID("is ready")
-	require.Equal(t, "worker "+strconv.Itoa(good), r.Visit("/"))
+	require.Equal(t, "worker "+strconv.Itoa(good), r.Get("/"))
 	require.NoError(t, syscall.Kill(good, syscall.SIGKILL))
 	r.AwaitPID("is ready")
-	r.Visit("/")
+	r.Get("/")
 	r.Stop()
 }
 
 // Who takes no message and no SIGTERM is killed in the end.
 func TestLadder(t *testing.T) {
 	t.Parallel()
-	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
+	r := clitest.Launch(t, clitest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", clitest.Script(t,
 		`trap 'echo I stay >&2' TERM; echo '{"act":"ready"}' >&3; while :; do sleep 0.1; done`))
 	r.Await("is ready")
 	begun := time.Now()
 	out := r.Stop()
-	require.GreaterOrEqual(t, time.Since(begun), drainFor+supervise.TermFor)
+	require.GreaterOrEqual(t, time.Since(begun), drainTimeout+supervise.TermTimeout)
 	require.Contains(t, out, "I stay")
 }
 
 // A worker that leaves its channel may finish what is open, and is then replaced.
 func TestDisconnectedWorker(t *testing.T) {
 	t.Parallel()
-	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
+	r := clitest.Launch(t, clitest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", clitest.Script(t,
 		`echo '{"act":"ready"}' >&3; exec 3>&-; exec sleep 100`))
 	pid := r.AwaitPID("is ready")
 	begun := time.Now()
 	require.Equal(t, pid, r.AwaitPID(`killed \(signal terminated\)`))
-	require.GreaterOrEqual(t, time.Since(begun), drainFor-time.Second) // it might have had something open
+	require.GreaterOrEqual(t, time.Since(begun), drainTimeout-time.Second) // it might have had something open
 	require.NotEqual(t, pid, r.AwaitPID("is ready"))
 	r.Stop()
 }
@@ -309,7 +281,7 @@ func TestDisconnectedWorker(t *testing.T) {
 // later and later.
 func TestRetireLoop(t *testing.T) {
 	t.Parallel()
-	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
+	r := clitest.Launch(t, clitest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", clitest.Script(t,
 		`echo '{"act":"ready"}' >&3; echo '{"act":"retire"}' >&3; read server <&3; read stop <&3`))
 	begun := time.Now()
 	for range 5 {
@@ -323,7 +295,7 @@ func TestRetireLoop(t *testing.T) {
 // it was ready is not forgotten.
 func TestRetiringWorkerEnds(t *testing.T) {
 	t.Parallel()
-	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
+	r := clitest.Launch(t, clitest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", clitest.Script(t,
 		`read server <&3; echo '{"act":"retire"}' >&3; echo '{"act":"ready"}' >&3; exit 7`))
 	r.Await(`has left \(code 7\)`)
 	r.Await(`has left \(code 7\)`)
@@ -333,7 +305,7 @@ func TestRetiringWorkerEnds(t *testing.T) {
 // Ready is ready, however often it is said.
 func TestReadyAgain(t *testing.T) {
 	t.Parallel()
-	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
+	r := clitest.Launch(t, clitest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", clitest.Script(t,
 		`for i in 1 2 3 4; do echo '{"act":"ready"}' >&3; done; read server <&3; read stop <&3`))
 	r.Await("is ready")
 	require.Equal(t, 1, strings.Count(r.Stop(), "is ready"))
@@ -343,15 +315,15 @@ func TestReadyAgain(t *testing.T) {
 // outlive the script.
 func TestWrappedWorker(t *testing.T) {
 	t.Parallel()
-	r := programtest.Launch(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
-		programtest.Self(t)+` worker; exit $?`))
+	r := clitest.Launch(t, clitest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", clitest.Script(t,
+		clitest.Self(t)+` worker; exit $?`))
 	script := r.AwaitPID("is ready")
-	inner := programtest.PIDIn(t, r.Visit("/"))
+	inner := clitest.PIDIn(t, r.Get("/"))
 	require.NotEqual(t, script, inner)
 	require.NoError(t, syscall.Kill(script, syscall.SIGKILL))
 	r.AwaitPID("is ready")
-	require.NotEqual(t, inner, programtest.PIDIn(t, r.Visit("/")))
-	require.NoError(t, syscall.Kill(programtest.PIDIn(t, r.Visit("/")), syscall.SIGSTOP))
+	require.NotEqual(t, inner, clitest.PIDIn(t, r.Get("/")))
+	require.NoError(t, syscall.Kill(clitest.PIDIn(t, r.Get("/")), syscall.SIGSTOP))
 	require.NoError(t, r.Process.Signal(syscall.SIGTERM))
 	r.RequireEndWith([]int{inner})
 }
@@ -359,29 +331,34 @@ func TestWrappedWorker(t *testing.T) {
 // A worker has no part in the primary's standard input.
 func TestWorkersHaveNoInput(t *testing.T) {
 	t.Parallel()
-	cmd := programtest.Command(t, programtest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", programtest.Script(t,
+	cmd := clitest.Command(t, clitest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-worker", clitest.Script(t,
 		`read line && echo heard $line >&2; echo '{"act":"ready"}' >&3; read server <&3; read stop <&3`))
 	cmd.Stdin = strings.NewReader("for the primary\n")
-	r := programtest.LaunchCommand(t, cmd)
+	r := clitest.LaunchCommand(t, cmd)
 	r.Await("is ready")
 	require.NotContains(t, r.Stop(), "heard")
 }
 
-// When the socket is broken, and a worker can do that to all of them, the workers do
-// not look well and answer nobody.
+// A worker that shuts down the shared socket breaks it for all. Then no worker must look
+// alive and answer nothing: each one ends, and restarts are suspended.
 func TestBrokenSocket(t *testing.T) {
-	say = programtest.ForkSelf(t)
-	p, err := newPrimary("127.0.0.1:0", 1, func() *exec.Cmd { return command("") })
+	say = clitest.ForkSelf(t)
+	server, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	raw, err := p.listener.SyscallConn()
+	raw, err := server.(*net.TCPListener).SyscallConn()
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
-	p.onReady = func(int) {
-		raw.Control(func(fd uintptr) { syscall.Shutdown(int(fd), syscall.SHUT_RD) })
-	}
-	p.onCircuit = func(c restart.Circuit) { stop() }
-	require.NoError(t, p.run(ctx))
-	require.NotEqual(t, restart.Closed, p.circuit)
+	suspended := false
+	keepServing(ctx, server, options{n: 1, policy: restart.Default(1)}, func(e supervise.Event) {
+		switch e := e.(type) {
+		case supervise.Ready:
+			raw.Control(func(fd uintptr) { syscall.Shutdown(int(fd), syscall.SHUT_RD) })
+		case supervise.Restarts:
+			suspended = e.State == restart.Suspended
+			stop()
+		}
+	})
+	require.True(t, suspended)
 }
 
 // Bad input is one line and an exit code.
@@ -411,12 +388,12 @@ func TestComplaints(t *testing.T) {
 		{[]string{"-addr", ""}, 2, "-addr is empty"},
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
-			got := programtest.Run(t, append([]string{programtest.Self(t)}, test.args...)...)
-			programtest.RequireComplaint(t, got, test.code, name, test.want)
+			got := clitest.Run(t, append([]string{clitest.Self(t)}, test.args...)...)
+			clitest.RequireComplaint(t, got, test.code, name, test.want)
 		})
 	}
 }
 
 func TestHelp(t *testing.T) {
-	require.Equal(t, programtest.Result{Stdout: usage}, programtest.Run(t, programtest.Self(t), "-h"))
+	require.Equal(t, clitest.Result{Stdout: usage}, clitest.Run(t, clitest.Self(t), "-h"))
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"playing-with-processes/05-cluster/cluster"
-	"playing-with-processes/internal/programtest"
-	"playing-with-processes/internal/visitors"
+	"playing-with-processes/internal/clitest"
+	"playing-with-processes/internal/demo"
 )
 
 const (
@@ -21,12 +21,12 @@ const (
 	nodeWorker = "node/worker.js"
 )
 
-func TestMain(m *testing.M) { programtest.Main(m, main) }
+func TestMain(m *testing.M) { clitest.Main(m, main) }
 
 // serving is the program as a server on any free port, with Go workers or with Node's.
 func serving(t *testing.T, worker string, more ...string) []string {
 	t.Helper()
-	words := append([]string{programtest.Self(t)}, more...)
+	words := append([]string{clitest.Self(t)}, more...)
 	if worker == "" {
 		return append(words, "-addr", "127.0.0.1:0")
 	}
@@ -36,13 +36,13 @@ func serving(t *testing.T, worker string, more ...string) []string {
 // Whoever starts it learns from the first lines what to try, and who speaks.
 func TestFirstLines(t *testing.T) {
 	t.Parallel()
-	r := programtest.Launch(t, serving(t, "", "-n", "1")...)
-	r.Await("Ctrl-C ends all of it")
+	r := clitest.Launch(t, serving(t, "", "-n", "1")...)
+	r.Await("Ctrl-C stops, a second one does not wait")
 	out := r.Stop()
 	for _, try := range regexp.MustCompile(`curl '?([^' ]+)`).FindAllStringSubmatch(out, -1) {
 		require.True(t, strings.HasPrefix(try[1], r.Address+"/"), try[1])
 	}
-	_, silent := programtest.Spoken(out)
+	_, silent := clitest.ParseLines(out)
 	require.Empty(t, silent)
 }
 
@@ -51,17 +51,17 @@ func TestFirstLines(t *testing.T) {
 func TestDemo(t *testing.T) {
 	for _, policy := range cluster.Policies() {
 		t.Run(string(policy), func(t *testing.T) {
-			programtest.Each(t, nodeWorker, func(t *testing.T, worker string) {
+			clitest.Each(t, nodeWorker, func(t *testing.T, worker string) {
 				begun := time.Now()
-				got := programtest.Run(t, serving(t, worker, "-demo", "-sched", string(policy))...)
+				got := clitest.Run(t, serving(t, worker, "-demo", "-sched", string(policy))...)
 				require.Zero(t, got.Code, got.Stderr)
 				require.Less(t, time.Since(begun), 50*time.Second)
 				for _, want := range []string{
 					`(?m)^worker 1 +\d+ +\d+  signal killed\nworker 2 +\d+ +\d+  signal killed\nworker 3`,
 					`(?m)^\d+ requests, each on a new connection and none repeated; failed:\n` +
 						`L0, L1 .* 0\nL2 .* 0  \(\d+ came back from a dead worker, and were answered\)\nL3 .* \d+\nL4 .* [1-9]\d*$`,
-					`reload: all are new, after .*`,
-					`reload: given up, with 0 replaced and 2 as before: worker \d never ready \(code 1\): .*203.0.113.1:1337: bind: `,
+					`reload: all workers are new, after .*`,
+					`reload: stopped; 0 replaced, 2 left as before: worker \d never ready \(code 1\): .*203.0.113.1:1337: bind: `,
 				} {
 					require.Regexp(t, want, got.Stdout)
 				}
@@ -70,7 +70,7 @@ func TestDemo(t *testing.T) {
 					require.Regexp(t, `it has not accepted a connection for 5s`, got.Stdout)
 				}
 				if policy == cluster.RoundRobin {
-					require.Regexp(t, `worker \d+ answered [3-6]\d, worker \d+ answered [3-6]\d: they have their turns`, got.Stdout)
+					require.Regexp(t, `worker \d+ answered [3-6]\d, worker \d+ answered [3-6]\d: they take turns`, got.Stdout)
 				}
 				for line := range strings.Lines(got.Stdout) {
 					require.LessOrEqual(t, len(line), 180, line)
@@ -85,7 +85,7 @@ func TestDemo(t *testing.T) {
 // answer.
 func TestSeatings(t *testing.T) {
 	t.Parallel()
-	self := programtest.Self(t)
+	self := clitest.Self(t)
 	for _, policy := range []string{"rr", "none"} {
 		for seats, words := range map[string][]string{
 			"Go, Go":     serving(t, "", "-n", "1"),
@@ -95,23 +95,23 @@ func TestSeatings(t *testing.T) {
 		} {
 			t.Run(seats+", "+policy, func(t *testing.T) {
 				if strings.Contains(seats, "Node") {
-					programtest.NeedNode(t)
+					clitest.NeedNode(t)
 				}
 				t.Parallel()
-				cmd := programtest.Command(t, words...)
+				cmd := clitest.Command(t, words...)
 				cmd.Env = append(cmd.Env, "NODE_CLUSTER_SCHED_POLICY="+policy)
-				r := programtest.LaunchCommand(t, cmd)
-				first := r.Visit("/")
+				r := clitest.LaunchCommand(t, cmd)
+				first := r.Get("/")
 
-				_, err := visitors.Visit(t.Context(), r.Address, "/crash")
+				_, err := demo.Get(t.Context(), r.Address, "/crash")
 				require.Error(t, err)
 				r.Await(`worker 1 (crashed|failed) \(code [12]\)`)
 				address := r.Await(`serving on http://`) // Node's primary has closed the port in between
 				r.Address = address[strings.Index(address, "//")+2:]
-				second := r.Visit("/")
+				second := r.Get("/")
 				require.NotEqual(t, first, second)
 
-				require.NoError(t, syscall.Kill(programtest.PIDIn(t, second), syscall.SIGKILL))
+				require.NoError(t, syscall.Kill(clitest.PIDIn(t, second), syscall.SIGKILL))
 				r.Await(`worker 2 (killed|failed) \(signal (killed|SIGKILL)\)`)
 				address = r.Await(`serving on http://`)
 				r.Address = address[strings.Index(address, "//")+2:]
@@ -120,32 +120,32 @@ func TestSeatings(t *testing.T) {
 				require.NoError(t, r.Process.Signal(syscall.SIGTERM))
 				require.Regexp(t, `^worker \d+$`, finished())
 				r.Await(`worker 3 has left \(code 0\)`)
-				r.RequireGoodEnd()
+				r.RequireSuccess()
 			})
 		}
 	}
 }
 
 // Whatever ends the primary ends the workers with it.
-func TestSoakEndings(t *testing.T) { programtest.RequireEndWithSignal(t, nodeWorker, server) }
+func TestSoakEndings(t *testing.T) { clitest.RequireEndWithSignal(t, nodeWorker, server) }
 
 func TestEndings(t *testing.T) {
 	t.Parallel()
-	programtest.RequireEndWhileBusy(t, nodeWorker, 5*time.Second, server)
-	programtest.RequireEndWithInterrupt(t, nodeWorker, server)
+	clitest.RequireEndWhileBusy(t, nodeWorker, 5*time.Second, server)
+	clitest.RequireEndWithInterrupt(t, nodeWorker, server)
 }
 
 // server is a primary with two workers that listen.
-func server(t *testing.T, attr *syscall.SysProcAttr, env []string, worker string) (r *programtest.Running, pids []int) {
+func server(t *testing.T, attr *syscall.SysProcAttr, env []string, worker string) (r *clitest.Running, pids []int) {
 	t.Helper()
-	cmd := programtest.Command(t, serving(t, worker, "-n", "2")...)
+	cmd := clitest.Command(t, serving(t, worker, "-n", "2")...)
 	cmd.Env, cmd.SysProcAttr = append(cmd.Env, env...), attr
-	r = programtest.LaunchCommand(t, cmd)
+	r = clitest.LaunchCommand(t, cmd)
 	for met := map[string]bool{}; len(met) < 2; {
-		answer := r.Visit("/")
+		answer := r.Get("/")
 		if !met[answer] {
 			met[answer] = true
-			pids = append(pids, programtest.PIDIn(t, answer))
+			pids = append(pids, clitest.PIDIn(t, answer))
 		}
 	}
 	return r, pids
@@ -155,8 +155,8 @@ func server(t *testing.T, attr *syscall.SysProcAttr, env []string, worker string
 // takes its place.
 func TestWorkerLeaves(t *testing.T) {
 	t.Parallel()
-	r := programtest.Launch(t, serving(t, "", "-n", "1")...)
-	worker := programtest.PIDIn(t, r.Visit("/"))
+	r := clitest.Launch(t, serving(t, "", "-n", "1")...)
+	worker := clitest.PIDIn(t, r.Get("/"))
 	finished := r.Begin("/slow?ms=300")
 	require.NoError(t, syscall.Kill(worker, syscall.SIGTERM))
 	require.Equal(t, fmt.Sprint("worker ", worker), finished())
@@ -167,14 +167,14 @@ func TestWorkerLeaves(t *testing.T) {
 // Ctrl-C ends the demonstration early, and that is an interruption.
 func TestInterruptedDemo(t *testing.T) {
 	t.Parallel()
-	programtest.RequireInterruptible(t, program05, 5, programtest.Self(t), "-demo")
+	clitest.RequireInterruptible(t, program05, 5, clitest.Self(t), "-demo")
 }
 
 // Who asks sees what goes over the channels.
 func TestTrace(t *testing.T) {
 	t.Parallel()
-	r := programtest.Launch(t, serving(t, "", "-n", "1", "-trace")...)
-	r.Visit("/")
+	r := clitest.Launch(t, serving(t, "", "-n", "1", "-trace")...)
+	r.Get("/")
 	out := r.Stop()
 	for _, want := range []string{
 		`worker 1: .* receive .*"act":"queryServer"`,
@@ -209,7 +209,7 @@ func TestComplaints(t *testing.T) {
 		{"-status nowhere", 1, "listen tcp: address nowhere: missing port in address"},
 		{"-status " + taken.Addr().String(), 1, "bind: address already in use"},
 		{"-demo -status " + taken.Addr().String(), 1, "bind: address already in use"},
-		{"-accept 1ms", 2, "-accept 1ms: it takes at least 100ms"},
+		{"-accept 1ms", 2, "-accept 1ms: it must be at least 100ms"},
 		{"what", 2, `unexpected arguments ["what"]`},
 		{"-what", 2, "not defined"},
 		{"-exec ./nobody", 1, "fork/exec ./nobody: no such file or directory"},
@@ -218,26 +218,26 @@ func TestComplaints(t *testing.T) {
 	} {
 		t.Run(test.words, func(t *testing.T) {
 			t.Parallel()
-			got := programtest.Run(t, append([]string{programtest.Self(t)}, strings.Fields(test.words)...)...)
-			programtest.RequireComplaint(t, got, test.code, program05, test.want)
+			got := clitest.Run(t, append([]string{clitest.Self(t)}, strings.Fields(test.words)...)...)
+			clitest.RequireComplaint(t, got, test.code, program05, test.want)
 		})
 	}
 	t.Run("busy", func(t *testing.T) {
 		t.Parallel()
-		got := programtest.Run(t, programtest.Self(t), "-n", "1", "-addr", taken.Addr().String())
+		got := clitest.Run(t, clitest.Self(t), "-n", "1", "-addr", taken.Addr().String())
 		require.Equal(t, 1, got.Code)
 		require.Contains(t, got.Stderr, "05-cluster: worker 1 never ready (code 1): 05-cluster: listen tcp "+
 			taken.Addr().String()+": bind: address already in use\n")
 	})
 	t.Run("no node", func(t *testing.T) {
 		t.Parallel()
-		cmd := programtest.Command(t, programtest.Self(t), "-exec", nodeWorker)
+		cmd := clitest.Command(t, clitest.Self(t), "-exec", nodeWorker)
 		cmd.Env = append(cmd.Env, "PATH=/nowhere")
-		programtest.RequireComplaint(t, programtest.Finish(t, cmd), 1, program05, `exec: "node": executable file not found in $PATH`)
+		clitest.RequireComplaint(t, clitest.Finish(t, cmd), 1, program05, `exec: "node": executable file not found in $PATH`)
 	})
 }
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, programtest.Result{Stdout: usage}, programtest.Run(t, programtest.Self(t), "-h"))
+	require.Equal(t, clitest.Result{Stdout: usage}, clitest.Run(t, clitest.Self(t), "-h"))
 }

@@ -14,55 +14,50 @@ import (
 	"time"
 
 	"playing-with-processes/05-cluster/cluster"
+	"playing-with-processes/internal/cli"
+	"playing-with-processes/internal/demo"
 	"playing-with-processes/internal/ipc"
-	"playing-with-processes/internal/program"
-	"playing-with-processes/internal/visitors"
 )
 
 const (
-	demoVisitors = 4
-	// demoRest leaves the workers idle for most of the time: how much they can do is not
-	// the point.
-	demoRest = 5 * time.Millisecond
-	// demoQuiet is how long all is well after each trouble.
-	demoQuiet = time.Second
-	// slowFor is longer than it takes for some answers to begin.
-	slowFor = 2 * demoQuiet
+	// slowRequest takes longer than the beginning of several such requests.
+	slowRequest = 2 * time.Second
 	// nowhere is an address that no machine has (RFC 5737).
 	nowhere = "203.0.113.1:1337"
 )
 
-// story is the demonstration: visitors come all the time, and one thing after the other
-// goes wrong.
+// story is the demonstration: clients make requests all the time, and one thing after the
+// other goes wrong.
 type story struct {
 	say     *log.Logger
 	primary *cluster.Primary
-	n       int
 	policy  cluster.Policy
+	n       int
 	address string
-	turns   map[string]int // what was answered before the crowd came
-	crowd   *visitors.Crowd
-	patient *visitors.Crowd // those who ask for what takes long
-	there   sync.WaitGroup  // of the patient
+	broken  atomic.Bool // what the next worker runs does not start
 
-	broken atomic.Bool // what is deployed next
+	inTurn  map[string]int // answers before the clients came
+	clients *demo.Clients
+	slow    *demo.Clients  // for requests that take long
+	running sync.WaitGroup // requests of slow
 
+	// watch fills these.
 	listening chan cluster.Listening
 	exits     chan cluster.Exit
-	ends      map[string]cluster.Exit // of the workers, by what they answer
-	returned  int                     // connections that came back from a dead worker
+	ended     map[string]cluster.Exit // by what the worker answers
+	returned  int                     // connections that came back from dead workers
 	reset     int
 }
 
-// demo plays the story, and sums it up.
-func demo(ctx context.Context, o options) error {
+// demonstrate plays the story, and sums it up.
+func demonstrate(ctx context.Context, o options) error {
 	s := &story{
-		say:       program.Speaker("demo"),
+		say:       cli.NewLogger("demo"),
 		n:         o.n,
-		turns:     map[string]int{},
+		inTurn:    map[string]int{},
 		listening: make(chan cluster.Listening, 1000),
 		exits:     make(chan cluster.Exit, 1000),
-		ends:      map[string]cluster.Exit{},
+		ended:     map[string]cluster.Exit{},
 	}
 	settings := o.settings()
 	settings.Command = func() *exec.Cmd {
@@ -95,87 +90,45 @@ func demo(ctx context.Context, o options) error {
 	return s.summary(os.Stdout)
 }
 
-// watch prints what happens, and remembers what the summary needs.
+// watch prints the events, and keeps what the story needs of them.
 func (s *story) watch() {
 	for event := range s.primary.Events() {
-		if _, end := event.(cluster.Disconnect); !end {
+		if _, is := event.(cluster.Disconnect); !is {
 			say.Print(event)
 		}
 		switch e := event.(type) {
 		case cluster.Listening:
 			s.listening <- e
 		case cluster.Exit:
-			s.ends[name(e.Worker)] = e
+			s.ended[answerOf(e.Worker)] = e
 			s.returned += e.Returned
 			s.exits <- e
-		case cluster.TurnedAway:
+		case cluster.Rejected:
 			s.reset += e.Connections
 		}
 	}
 }
 
-// name is what a worker answers.
-func name(w *cluster.Worker) string { return fmt.Sprintf("worker %d", w.Pid()) }
+// answerOf returns what a worker answers.
+func answerOf(w *cluster.Worker) string { return fmt.Sprintf("worker %d", w.Pid()) }
 
 func (s *story) play(ctx context.Context) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	if err := s.inTurn(ctx); err != nil {
+	if err := s.showTurns(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	defer s.there.Wait()
+	defer s.running.Wait()
 	defer cancel()
-	s.patient = visitors.Gather(ctx, s.address, 0, 0) // they come when they are called
-	s.crowd = visitors.Gather(ctx, s.address, demoVisitors, demoRest)
-	s.say.Printf("from now on %d visitors come again and again, each time with a new connection", demoVisitors)
-	for _, trouble := range []struct {
-		what, proves string
-		make         func(context.Context, *cluster.Worker) error
-	}{
-		{"kill -9", "what a worker has accepted ends with it, and nothing else does", s.kill},
-		{"freeze, connect, kill -9", "what it was given and has not accepted, somebody else answers", s.freezeAndKill},
-		{"freeze", "a worker that does not accept what it is given is killed", s.freeze},
-		{"reload", "a new program is deployed, and nobody notices", s.reload},
-		{"reload to a program that does not start", "the old workers stay", s.reloadBroken},
-		{"stop", "what is open is finished", s.stop},
-	} {
-		if trouble.what == "freeze" && s.policy == cluster.None {
-			continue // nobody would notice
-		}
-		if err := program.Pause(ctx, demoQuiet); err != nil {
-			return err
-		}
-		if trouble.what == "freeze, connect, kill -9" && s.policy == cluster.None {
-			trouble.proves = "what waits in the kernel's queue, somebody else answers"
-		}
-		s.say.Printf("--- %s: %s", trouble.what, trouble.proves)
-		victim, err := s.victim(ctx)
-		if err != nil {
-			return err
-		}
-		if err := trouble.make(ctx, victim); err != nil {
-			return err
-		}
+	s.slow = demo.Start(ctx, demo.Load{Address: s.address})
+	s.clients = demo.Start(ctx, demo.Load{Address: s.address, Clients: demo.NumClients, Rest: demo.Rest})
+	s.say.Printf("from now on %d clients make requests, each on a new connection", demo.NumClients)
+	if err := cli.Pause(ctx, demo.Quiet); err != nil {
+		return err
 	}
-	return nil
-}
-
-// victim is the worker that something will happen to: one that listens, and whom the
-// visitors meet.
-func (s *story) victim(ctx context.Context) (*cluster.Worker, error) {
-	answer, err := s.crowd.Visit("/")
-	listening := map[int]bool{}
-	for _, w := range s.primary.Status().Workers {
-		listening[w.ID] = w.State == "listening"
-	}
-	for _, w := range s.primary.Workers() {
-		if listening[w.ID()] && (s.policy != cluster.Sticky || name(w) == answer) {
-			return w, nil
-		}
-	}
-	return nil, cmp.Or(ctx.Err(), err, errors.New("nobody listens"))
+	return demo.Play(ctx, s.say, s.episodes(), nil)
 }
 
 // open starts the workers, and waits until all of them listen.
@@ -198,25 +151,41 @@ func (s *story) open(ctx context.Context) error {
 	return nil
 }
 
-// inTurn lets one visitor come who waits for each answer.
-func (s *story) inTurn(ctx context.Context) error {
-	const visits = 100
-	for range visits {
-		answer, err := visitors.Visit(ctx, s.address, "/")
+// showTurns shows which workers get the requests of a client that waits for each answer.
+func (s *story) showTurns(ctx context.Context) error {
+	const requests = 100
+	for range requests {
+		answer, err := demo.Get(ctx, s.address, "/")
 		if err != nil {
 			return err
 		}
-		s.turns[answer]++
+		s.inTurn[answer]++
 	}
 	var shares []string
 	for _, w := range s.primary.Workers() {
-		shares = append(shares, fmt.Sprintf("%v answered %d", w, s.turns[name(w)]))
+		shares = append(shares, fmt.Sprintf("%v answered %d", w, s.inTurn[answerOf(w)]))
 	}
 	how := map[cluster.Policy]string{
-		cluster.RoundRobin: "they have their turns",
+		cluster.RoundRobin: "they take turns",
 		cluster.None:       "they race for each connection",
-		cluster.Sticky:     "an address is always served by the same one",
+		cluster.Sticky:     "one worker serves all of an address",
 	}[s.policy]
-	s.say.Printf("%d visits, one after the other: %s: %s", visits, strings.Join(shares, ", "), how)
+	s.say.Printf("%d requests, one after the other: %s: %s", requests, strings.Join(shares, ", "), how)
 	return nil
+}
+
+// chooseWorker returns the worker that something will happen to: one that listens and that
+// the clients get answers from.
+func (s *story) chooseWorker(ctx context.Context) (*cluster.Worker, error) {
+	answer, err := s.clients.Get("/")
+	listening := map[int]bool{}
+	for _, w := range s.primary.Status().Workers {
+		listening[w.ID] = w.State == "listening"
+	}
+	for _, w := range s.primary.Workers() {
+		if listening[w.ID()] && (s.policy != cluster.Sticky || answerOf(w) == answer) {
+			return w, nil
+		}
+	}
+	return nil, cmp.Or(ctx.Err(), err, errors.New("no worker listens"))
 }

@@ -8,27 +8,27 @@ import (
 	"slices"
 
 	"playing-with-processes/05-cluster/cluster"
-	"playing-with-processes/internal/program"
-	"playing-with-processes/internal/visitors"
+	"playing-with-processes/internal/cli"
+	"playing-with-processes/internal/demo"
 )
 
-// summary is what the story comes to. What was lost before a worker had accepted it is
-// an error.
+// summary sums up the story. A request that was lost before a worker had accepted it is an
+// error.
 func (s *story) summary(out io.Writer) error {
-	met := []visitors.Tally{{Answered: s.turns}, s.crowd.Sofar(), s.patient.Sofar()}
-	s.tellWorkers(out, met)
-	lost := s.tellRungs(out, met)
-	fmt.Fprintf(out, "The longest wait for a page that is not slow was %v.\n", program.Short(met[1].Longest))
+	stats := []demo.Stats{{Answered: s.inTurn}, s.clients.Snapshot(), s.slow.Snapshot()}
+	s.showWorkers(out, stats)
+	lost := s.showRungs(out, stats)
+	fmt.Fprintf(out, "The longest wait for a page that is not slow was %v.\n", cli.FormatDuration(stats[1].Longest))
 	if lost > 0 {
 		return fmt.Errorf("%d requests were lost before a worker had accepted them", lost)
 	}
 	return nil
 }
 
-// tellWorkers is the requests per worker.
-func (s *story) tellWorkers(out io.Writer, met []visitors.Tally) {
+// showWorkers shows the requests and the end of each worker.
+func (s *story) showWorkers(out io.Writer, stats []demo.Stats) {
 	fmt.Fprintf(out, "\n%-9s %6s %9s  %s\n", "", "pid", "requests", "end")
-	for _, e := range slices.SortedFunc(maps.Values(s.ends), func(a, b cluster.Exit) int {
+	for _, e := range slices.SortedFunc(maps.Values(s.ended), func(a, b cluster.Exit) int {
 		return cmp.Compare(a.Worker.ID(), b.Worker.ID())
 	}) {
 		end := e.Exit.String()
@@ -36,41 +36,41 @@ func (s *story) tellWorkers(out io.Writer, met []visitors.Tally) {
 			end += ", " + e.Why
 		}
 		answered := 0
-		for _, tally := range met {
-			answered += tally.Answered[name(e.Worker)]
+		for _, some := range stats {
+			answered += some.Answered[answerOf(e.Worker)]
 		}
 		fmt.Fprintf(out, "%-9v %6d %9d  %s\n", e.Worker, e.Worker.Pid(), answered, end)
 	}
 }
 
-// tellRungs is the failures per rung of the ladder: where the connection was when
-// something happened. It returns how many of them must not have been.
-func (s *story) tellRungs(out io.Writer, met []visitors.Tally) (lost int) {
-	visits, waiting, given, accepted, half := 0, s.reset, 0, -s.reset, 0
-	for _, tally := range met {
-		visits += tally.Visits()
-		waiting += tally.Refused
-		given += tally.Hung
-		for _, cut := range tally.CutOff {
-			if cut.Half {
-				half++
+// showRungs shows the failures by rung of the ladder: how far the connection had come. It
+// returns how many there were on the rungs that must not lose any.
+func (s *story) showRungs(out io.Writer, stats []demo.Stats) (lost int) {
+	requests, queued, given, accepted, partial := 0, s.reset, 0, -s.reset, 0
+	for _, some := range stats {
+		requests += some.Requests()
+		queued += some.Refused
+		given += some.Hung
+		for _, failure := range some.Failures {
+			if failure.Partial {
+				partial++
 			} else {
 				accepted++
 			}
 		}
 	}
-	fmt.Fprintf(out, "\n%d requests, each on a new connection and none repeated; failed:\n", visits)
+	fmt.Fprintf(out, "\n%d requests, each on a new connection and none repeated; failed:\n", requests)
 	for _, rung := range []struct {
 		name   string
 		failed int
 		note   string
 	}{
-		{"L0, L1  in the kernel's queue", waiting, ""},
+		{"L0, L1  in the kernel's queue", queued, ""},
 		{"L2      given to a worker, not accepted", given, fmt.Sprintf("  (%d came back from a dead worker, and were answered)", s.returned)},
 		{"L3      accepted, nothing answered", accepted, ""},
-		{"L4      half answered", half, ""},
+		{"L4      partly answered", partial, ""},
 	} {
 		fmt.Fprintf(out, "%-39s %5d%s\n", rung.name, rung.failed, rung.note)
 	}
-	return waiting + given
+	return queued + given
 }

@@ -1,6 +1,6 @@
-// The notes' first listing. Repaired: fork is not called while it is required;
-// the number of CPUs is the one that this process may use; the path does not
-// depend on the current directory; the children have something to do.
+// The notes' first listing, repaired: fork is not called when it is required; the number of
+// CPUs is what this process may use; the path does not depend on the current directory; and
+// the children have a job.
 //
 // node primary.js                        one worker.js per CPU
 // node primary.js PROGRAM [N [BELOW]]    N workers, any program that speaks the channel
@@ -45,7 +45,7 @@ function report () {
   say(`${alone.primes} primes by this one alone in ${alone.wall.toFixed(2)} s`)
 }
 
-// giveUp ends all workers, so that a failure leaves none behind.
+// giveUp kills all workers, so that a failure leaves no process behind.
 function giveUp (why) {
   console.error(why)
   process.exitCode = 1

@@ -1,8 +1,8 @@
-// The notes' exec. Repaired: the error is looked at; what varies goes into the
-// environment and not into the command line, where the shell would act on it.
+// The notes' exec, repaired: the error is handled; and what varies is in the environment, not
+// in the command line, where the shell would interpret it.
 //
-// node exec.js ['COMMAND LINE']    without it it runs index.js
-// OPTIONS='{"timeout":100}' node exec.js …    with Node's options; abort is a time, in ms
+// node exec.js ['COMMAND LINE']    by default it runs index.js
+// OPTIONS='{"timeout":100}' node exec.js …    Node's options; abort is a time in ms
 const { exec } = require('node:child_process')
 const path = require('node:path')
 
@@ -14,7 +14,7 @@ options.encoding = 'buffer' // as text, maxBuffer would cut between characters
 
 try {
   exec(command, options, tell)
-} catch (err) { // some failures to start are thrown, such as ENOTDIR
+} catch (err) { // some failed starts throw, such as ENOTDIR
   tell(err, '', '')
 }
 

@@ -1,8 +1,8 @@
-// The notes' execFile. Repaired: index.js is named by its path, is executable and
-// says in its first line what runs it; the error is looked at.
+// The notes' execFile, repaired: index.js is named by its path, is executable, and names its
+// interpreter in the first line; and the error is handled.
 //
-// node execfile.js [PROGRAM ARGUMENTS...]    without them it runs index.js
-// OPTIONS='{"timeout":100}' node execfile.js …    with Node's options; abort is a time, in ms
+// node execfile.js [PROGRAM ARGUMENTS...]    by default it runs index.js
+// OPTIONS='{"timeout":100}' node execfile.js …    Node's options; abort is a time in ms
 const { execFile } = require('node:child_process')
 const path = require('node:path')
 
@@ -13,7 +13,7 @@ options.encoding = 'buffer' // as text, maxBuffer would cut between characters
 
 try {
   execFile(file, args, options, tell)
-} catch (err) { // some failures to start are thrown, such as ENOTDIR
+} catch (err) { // some failed starts throw, such as ENOTDIR
   tell(err, '', '')
 }
 

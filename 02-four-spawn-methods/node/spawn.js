@@ -1,7 +1,7 @@
-// The notes' spawn. Repaired: its output is read, and a failure to start is heard.
+// The notes' spawn, repaired: its output is read, and a failed start is handled.
 //
-// node spawn.js [PROGRAM ARGUMENTS...]    without them it runs index.js
-// OPTIONS='{"timeout":100}' node spawn.js …    with Node's options; abort is a time, in ms
+// node spawn.js [PROGRAM ARGUMENTS...]    by default it runs index.js
+// OPTIONS='{"timeout":100}' node spawn.js …    Node's options; abort is a time in ms
 const { spawn } = require('node:child_process')
 const path = require('node:path')
 
@@ -18,9 +18,9 @@ try {
   child.stdout.on('data', (data) => { stdout += data })
   child.stderr.on('data', (data) => { stderr += data })
   child.on('error', (err) => { error = err.code })
-  // Not 'exit': 'close' is the end of the child and of its streams.
+  // Not 'exit': 'close' comes when the streams have ended, too.
   child.on('close', (code, signal) => tell(code, signal, child.killed))
-} catch (err) { // some failures to start are thrown, such as ENOTDIR
+} catch (err) { // some failed starts throw, such as ENOTDIR
   error = err.code
   tell()
 }

@@ -1,5 +1,5 @@
-// The notes' parent.js. Repaired: the path is joined; a message is printed as
-// JSON and said to come from the child; there is an end.
+// The notes' parent.js, repaired: the path is joined; a message is printed as JSON, and as
+// one from the child; and both processes end.
 //
 // node parent.js            forks sub.js
 // node parent.js PROGRAM    forks any program that speaks the channel
@@ -16,7 +16,7 @@ say('forked', child.pid)
 
 child.on('message', (m) => {
   say(`message from child ${child.pid}:`, JSON.stringify(m))
-  child.disconnect() // without it neither process would ever end
+  child.disconnect() // without this neither process would end
 })
 child.on('exit', (code, signal) => {
   say(`child ${child.pid} exited with`, signal ? `signal ${signal}` : `code ${code}`)

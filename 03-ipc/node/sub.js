@@ -1,5 +1,5 @@
-// The notes' sub.js. Repaired: a message is printed as JSON. The 'message'
-// listener keeps this process alive until the parent disconnects.
+// The notes' sub.js, repaired: a message is printed as JSON. The 'message' listener keeps
+// this process running until the parent disconnects.
 const say = (...words) => console.log(`[sub ${process.pid}]`, ...words)
 
 process.on('message', (m) => {

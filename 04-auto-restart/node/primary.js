@@ -1,9 +1,9 @@
-// The notes' master.js. Repaired: the names are spelled as they are used; the path
-// is joined; the event is called 'exit'; this process does not accept connections
-// itself, and so leave them unanswered; who keeps failing is started again after
-// longer and longer pauses; all workers that are not frozen end with this process,
-// whatever ends it. It leaves out what needs more than a page: a limit on restarts,
-// the heartbeat.
+// The notes' master.js, repaired: the names are spelled as they are used; the path is
+// joined; the event is called 'exit'; this process accepts no connection itself, which
+// would stay without an answer; a worker that keeps failing is started again after longer
+// and longer pauses; and every worker that is not frozen ends with this process, whatever
+// ends it. It leaves out what needs more than a page: a limit on restarts, and the
+// heartbeat.
 //
 // node primary.js [PORT [N]]            N worker.js
 // node primary.js PORT N PROGRAM        N workers, any program that speaks the channel
@@ -17,17 +17,17 @@ const say = (...words) => console.log(`[primary ${process.pid}]`, ...words)
 
 const firstPause = 100 // ms; doubled for each failure in a row
 const maxPause = 30_000 // ms
-const stableAfter = 2000 // ms; who has been ready for so long has held
-const drainFor = 5000 // ms
+const stableAfter = 2000 // ms; a worker that was ready for so long is stable
+const drainTimeout = 5000 // ms
 
 if (!(n >= 1 && port >= 0 && port < 65536)) {
   console.error('Usage: node primary.js [PORT [N [PROGRAM]]]')
   process.exit(2)
 }
 
-// A net.Server would accept. There is no public way to hold a socket without that;
-// this is the one that node:cluster itself uses. It has an address only: from when the
-// first worker listens, connections wait.
+// A net.Server would accept connections. Node has no public way to hold a socket without
+// accepting; this is the way that node:cluster itself uses. The socket has only an address:
+// connections wait in its queue from the moment when the first worker listens.
 const socket = net._createServerHandle('127.0.0.1', Number(port), 4, -1)
 const bound = {}
 const failed = typeof socket === 'number' ? socket : socket.getsockname(bound)
@@ -40,8 +40,8 @@ say(`${n} workers on http://127.0.0.1:${bound.port}`)
 const workers = new Set()
 let stopping = false
 
-// failures is how often in a row this place's worker has failed; old is who serves
-// on in it until the new one is ready.
+// failures is how often in a row the workers before this one have failed. old is the worker
+// that serves until this one is ready.
 function createWorker (failures = 0, old) {
   const worker = program
     ? fork('worker', { execPath: program, execArgv: [], detached: true })
@@ -71,42 +71,42 @@ function createWorker (failures = 0, old) {
   })
   worker.on('error', (err) => {
     say(err.message)
-    if (!worker.pid) gone() // it could not be started, and there is no 'exit'
+    if (!worker.pid) gone() // it could not be started: there will be no 'exit'
   })
 
   function gone () {
     workers.delete(worker)
-    if (stopping) return endIfAlone()
+    if (stopping) return exitIfLast()
     if (!leaving) again(old)
   }
 
-  // again replaces this worker; who serves on until then is predecessor.
+  // again replaces this worker. predecessor serves until the replacement is ready.
   function again (predecessor) {
-    const held = ready && performance.now() - ready >= stableAfter
-    const pause = held ? 0 : Math.min(firstPause * 2 ** failures, maxPause)
-    setTimeout(() => stopping || createWorker(held ? 0 : failures + 1, predecessor), pause)
+    const stable = ready && performance.now() - ready >= stableAfter
+    const pause = stable ? 0 : Math.min(firstPause * 2 ** failures, maxPause)
+    setTimeout(() => stopping || createWorker(stable ? 0 : failures + 1, predecessor), pause)
   }
 }
 
-function endIfAlone () {
+function exitIfLast () {
   if (workers.size === 0) process.exit(0)
 }
 
-// The ladder: ask, SIGTERM, SIGKILL.
+// The stop ladder: ask, SIGTERM, SIGKILL.
 function stop (worker) {
   if (worker.connected) worker.send({ act: 'stop' })
-  setTimeout(() => worker.kill('SIGTERM'), drainFor).unref()
-  setTimeout(() => worker.kill('SIGKILL'), drainFor + 1000).unref()
+  setTimeout(() => worker.kill('SIGTERM'), drainTimeout).unref()
+  setTimeout(() => worker.kill('SIGKILL'), drainTimeout + 1000).unref()
 }
 
-// 'exit' alone would not do: it does not happen when a signal ends the process.
+// process.on('exit') is not enough: when a signal ends the process, it is not called.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.once(signal, () => {
     stopping = true
     say('stopping')
     socket.close()
     for (const worker of workers) stop(worker)
-    endIfAlone()
+    exitIfLast()
   })
 }
 

@@ -1,17 +1,16 @@
-// The worker.js that the notes do not show. It takes the listening socket that
-// comes with the message 'server', and serves on it until its primary says stop,
-// or is gone.
+// The worker.js that the notes do not show. It receives the listening socket with the
+// message 'server', and serves on it until its primary says stop, or is gone.
 const http = require('node:http')
 const net = require('node:net')
 
-const beatEvery = 1000 // ms
+const beatInterval = 1000 // ms
 const pages = {
   '/': answer,
-  // Nothing recovers what a handler throws: the whole process ends.
-  '/crash': () => { throw new Error('a visitor asked for /crash') },
+  // An error thrown in a handler ends the whole process.
+  '/crash': () => { throw new Error('a client asked for /crash') },
   '/retire': (req, res) => { retire(); answer(req, res) },
-  // All handlers share one thread, and the heartbeat's timer too: one endless loop
-  // hangs them all.
+  // All handlers and the heartbeat's timer share one thread: an endless loop hangs them
+  // all.
   '/hang': () => { while (true); },
   '/slow': (req, res) => {
     res.flushHeaders()
@@ -22,7 +21,7 @@ const pages = {
 const server = http.createServer((req, res) => {
   const url = new URL('http://localhost' + req.url)
   req.query = url.searchParams
-  if (leaving) res.setHeader('Connection', 'close') // the next request shall go elsewhere
+  if (leaving) res.setHeader('Connection', 'close') // the next request must go to another worker
   if (pages[url.pathname]) return pages[url.pathname](req, res)
   res.writeHead(404).end('404 page not found\n')
 })
@@ -36,26 +35,26 @@ process.on('message', (message, handle) => {
   if (message?.act === 'stop') leave()
 })
 
-// The http server accepts instead of the net server that has come, or on a socket
-// that nobody accepts on yet.
+// The http server listens on the handle, whether that is a net server or a socket without
+// one.
 function serve (handle) {
   server.listen(handle, () => {
     console.log(`[worker ${process.pid}] serving on ${server.address().address}:${server.address().port}`)
-    tell({ act: 'ready', heartbeat: beatEvery })
-    setInterval(tell, beatEvery, { act: 'heartbeat' })
+    tell({ act: 'ready', heartbeat: beatInterval })
+    setInterval(tell, beatInterval, { act: 'heartbeat' })
   })
 }
 
-// It accepts nothing new, and finishes what is open. http's own close() ends idle
-// connections as well, and since Node 26 those, too, whose first request is still on
-// its way.
+// It accepts no more connections, and finishes its requests. http's own close() would also
+// close idle connections and, since Node 26, connections whose first request is still on its
+// way.
 let leaving = false
 function leave () {
   leaving = true
   net.Server.prototype.close.call(server, () => process.disconnect())
 }
 
-// A wish to be replaced; a second one means at once, as does one while it is leaving.
+// SIGTERM asks to be replaced. A second one, or one while the worker leaves, ends it at once.
 let asked = false
 process.on('SIGTERM', () => {
   if (asked || leaving) process.exit(0)

@@ -24,7 +24,7 @@ import (
 // A worker may have much to say that is not for the cluster, and serves all the same.
 func TestAwkwardTalkative(t *testing.T) {
 	t.Parallel()
-	r := raise(t, Settings{}, "go", "talkative")
+	r := startPrimary(t, Settings{}, "go", "talkative")
 	workers, address := r.fork(1)
 	for range 20 {
 		require.Equal(t, name(workers[0]), get(t, "tcp", address))
@@ -41,7 +41,7 @@ func init() {
 		}
 		go func() {
 			for range 20_000 {
-				l.primary.Send(context.Background(), json.RawMessage(`{"some":"metrics"}`))
+				l.channel.Send(context.Background(), json.RawMessage(`{"some":"metrics"}`))
 			}
 			fmt.Println("all said")
 		}()
@@ -53,7 +53,7 @@ func init() {
 // client hears that something went wrong, and nobody else gets its connection.
 func TestAwkwardUnheard(t *testing.T) {
 	t.Parallel()
-	r := raise(t, Settings{}, "go", "unheard")
+	r := startPrimary(t, Settings{}, "go", "unheard")
 	workers, address := r.fork(2)
 	_, err := dial(t, "tcp", address).Read(make([]byte, 1))
 	require.ErrorIs(t, err, syscall.ECONNRESET)
@@ -64,13 +64,13 @@ func TestAwkwardUnheard(t *testing.T) {
 
 func init() {
 	roles["unheard"] = func(...string) error {
-		w, _, err := rawListen()
+		w, _, err := joinAndListen()
 		if err != nil {
 			return err
 		}
 		given := w.newconn()
 		w.write(`"` + strings.Repeat("x", 2<<20) + `"`)
-		w.judge(given, true)
+		w.answerConn(given, true)
 		return forever()
 	}
 }
@@ -78,7 +78,7 @@ func init() {
 // A worker that is full until the end does not hold that up.
 func TestAwkwardFullInTheEnd(t *testing.T) {
 	t.Parallel()
-	r := raise(t, Settings{DrainTimeout: 500 * time.Millisecond}, "go", "always full")
+	r := startPrimary(t, Settings{DrainTimeout: 500 * time.Millisecond}, "go", "always full")
 	_, address := r.fork(1)
 	conn := dial(t, "tcp", address)
 	r.awaitLine("refused")
@@ -87,17 +87,17 @@ func TestAwkwardFullInTheEnd(t *testing.T) {
 	require.Less(t, time.Since(begun), patience/2)
 	_, err := conn.Read(make([]byte, 1))
 	require.Error(t, err)
-	require.Equal(t, 1, await(r, func(TurnedAway) bool { return true }).Connections)
+	require.Equal(t, 1, await(r, func(Rejected) bool { return true }).Connections)
 }
 
 func init() {
 	roles["always full"] = func(...string) error {
-		w, _, err := rawListen()
+		w, _, err := joinAndListen()
 		if err != nil {
 			return err
 		}
 		for {
-			w.judge(w.newconn(), false)
+			w.answerConn(w.newconn(), false)
 			fmt.Println("refused")
 		}
 	}
@@ -106,7 +106,7 @@ func init() {
 // What comes back when the port has gone is reset, and not forgotten.
 func TestAwkwardClosedMeanwhile(t *testing.T) {
 	t.Parallel()
-	r := raise(t, Settings{}, "go", "closes")
+	r := startPrimary(t, Settings{}, "go", "closes")
 	_, address := r.fork(1)
 	_, err := dial(t, "tcp", address).Read(make([]byte, 1))
 	require.ErrorIs(t, err, syscall.ECONNRESET)
@@ -116,13 +116,13 @@ func TestAwkwardClosedMeanwhile(t *testing.T) {
 
 func init() {
 	roles["closes"] = func(...string) error {
-		w, key, err := rawListen()
+		w, key, err := joinAndListen()
 		if err != nil {
 			return err
 		}
 		given := w.newconn()
 		w.tell(message{Cmd: command, Act: actClose, Key: key})
-		w.judge(given, false)
+		w.answerConn(given, false)
 		return forever()
 	}
 }
@@ -132,8 +132,8 @@ func TestAwkwardOwnPorts(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	policy := patient()
-	var r *rig
-	r = raise(t, Settings{
+	var r *harness
+	r = startPrimary(t, Settings{
 		Restart:       &policy,
 		AcceptTimeout: 100 * time.Millisecond,
 		QueueTimeout:  200 * time.Millisecond,
@@ -163,7 +163,7 @@ func init() {
 func TestAwkwardPathOfAnother(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "socket")
-	r := raise(t, Settings{}, "go", "http", "unix", path)
+	r := startPrimary(t, Settings{}, "go", "http", "unix", path)
 	r.fork(1)
 	require.NoError(t, os.Remove(path))
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
@@ -175,8 +175,8 @@ func TestAwkwardPathOfAnother(t *testing.T) {
 func TestAwkwardRelativePath(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	var r *rig
-	r = raise(t, Settings{Command: func() *exec.Cmd {
+	var r *harness
+	r = startPrimary(t, Settings{Command: func() *exec.Cmd {
 		cmd := r.command("go", "http", "unix", "socket")
 		cmd.Dir = dir
 		return cmd
@@ -188,7 +188,7 @@ func TestAwkwardRelativePath(t *testing.T) {
 // Fork, Leave and Shutdown may come at once.
 func TestAwkwardAllAtOnce(t *testing.T) {
 	t.Parallel()
-	r := raise(t, Settings{DrainTimeout: time.Second}, goHTTP...)
+	r := startPrimary(t, Settings{DrainTimeout: time.Second}, goHTTP...)
 	for range 3 {
 		go func() {
 			for {
@@ -209,11 +209,9 @@ func TestAwkwardAllAtOnce(t *testing.T) {
 // A worker that has no descriptor left for a connection has not got it: another one has.
 func TestAwkwardNoDescriptors(t *testing.T) {
 	t.Parallel()
-	words := []string{"go", "no descriptors"}
-	var r *rig
-	r = raise(t, Settings{AcceptTimeout: patience, Command: func() *exec.Cmd { return r.command(words...) }})
+	r, next := startChanging(t, Settings{AcceptTimeout: patience}, "go", "no descriptors")
 	r.fork(1)
-	words = goHTTP
+	next(goHTTP...)
 	good, address := r.fork(1)
 	for range 4 {
 		require.Equal(t, name(good[0]), get(t, "tcp", address))
@@ -241,7 +239,7 @@ func init() {
 // A worker may take as long to leave as its primary is patient, whoever wanted it.
 func TestAwkwardPatience(t *testing.T) {
 	t.Parallel()
-	r := raise(t, Settings{DrainTimeout: patience}, "go", "slow")
+	r := startPrimary(t, Settings{DrainTimeout: patience}, "go", "slow")
 	workers, address := r.fork(2)
 	var conns []net.Conn
 	for range workers {
@@ -250,8 +248,8 @@ func TestAwkwardPatience(t *testing.T) {
 		r.awaitLine("serving")
 		conns = append(conns, conn)
 	}
-	workers[0].Leave()                       // this one is asked,
-	workers[1].process.Kill(syscall.SIGUSR1) // and this one asks
+	workers[0].Leave()                               // this one is asked,
+	workers[1].process.Process.Kill(syscall.SIGUSR1) // and this one asks
 	for _, conn := range conns {
 		require.Equal(t, "slow", body(t, conn))
 	}
@@ -287,23 +285,17 @@ func TestAwkwardCircuit(t *testing.T) {
 	policy := restart.Default(0)
 	policy.Period, policy.StableAfter, policy.FirstPause = 2*time.Second, 200*time.Millisecond, time.Millisecond
 	policy.MaxPause = 10 * time.Millisecond
-	words := goHTTP
-	var r *rig
-	r = raise(t, Settings{Restart: &policy, Command: func() *exec.Cmd { return r.command(words...) }})
+	r, next := startChanging(t, Settings{Restart: &policy}, goHTTP...)
 	workers, _ := r.fork(1)
-	r.Primary.mu.Lock() // Command is called with it
-	words = []string{"./nobody"}
-	r.Primary.mu.Unlock()
+	next("./nobody")
 	workers[0].Signal(syscall.SIGKILL)
 	require.Contains(t, await(r, func(Failed) bool { return true }).Err.Error(), "nobody")
-	open := await(r, func(e Restarts) bool { return e.Circuit == restart.Open })
+	open := await(r, func(e Restarts) bool { return e.State == restart.Suspended })
 	require.Regexp(t, `nobody|killed`, open.FirstError)
 	require.Positive(t, open.Next)
-	r.Primary.mu.Lock()
-	words = goHTTP
-	r.Primary.mu.Unlock()
-	await(r, func(e Restarts) bool { return e.Circuit == restart.HalfOpen })
-	await(r, func(e Restarts) bool { return e.Circuit == restart.Closed })
+	next(goHTTP...)
+	await(r, func(e Restarts) bool { return e.State == restart.Probing })
+	await(r, func(e Restarts) bool { return e.State == restart.On })
 	require.Len(t, r.Workers(), 1)
 }
 
@@ -311,14 +303,10 @@ func TestAwkwardCircuit(t *testing.T) {
 func TestAwkwardSuccessor(t *testing.T) {
 	t.Parallel()
 	policy := patient()
-	words := []string{"go", "hostile", "leaves and stays"}
-	var r *rig
-	r = raise(t, Settings{Restart: &policy, DrainTimeout: patience, Command: func() *exec.Cmd { return r.command(words...) }})
+	r, next := startChanging(t, Settings{Restart: &policy, DrainTimeout: patience}, "go", "hostile", "leaves and stays")
 	w, err := r.Fork()
 	require.NoError(t, err)
-	r.Primary.mu.Lock()
-	words = goHTTP
-	r.Primary.mu.Unlock()
+	next(goHTTP...)
 	second := await(r, func(e Listening) bool { return e.Worker != w }).Worker
 	w.Leave()
 	w.Signal(syscall.SIGKILL)
@@ -330,7 +318,7 @@ func TestAwkwardSuccessor(t *testing.T) {
 // What cannot be is an error.
 func TestAwkwardErrors(t *testing.T) {
 	t.Parallel()
-	r := raise(t, Settings{}, "go", "primary")
+	r := startPrimary(t, Settings{}, "go", "primary")
 	_, err := r.Fork()
 	require.NoError(t, err)
 	r.awaitLine(ErrNotPrimary.Error())

@@ -10,8 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"playing-with-processes/internal/programtest"
-	"playing-with-processes/internal/visitors"
+	"playing-with-processes/internal/clitest"
+	"playing-with-processes/internal/demo"
+	"playing-with-processes/internal/supervise"
 )
 
 const (
@@ -28,11 +29,11 @@ const (
 // ones meanwhile: nobody is refused, nobody waits longer than the deadlines, every failure
 // has its reason, and in the end there is nothing too many.
 func TestSoakChaos(t *testing.T) {
-	programtest.NoLeaks(t)
+	clitest.NoLeaks(t)
 	for name, worker := range map[string][]string{"Go": goHTTP, "Node": nodeHTTP} {
 		t.Run(name, func(t *testing.T) {
 			if name == "Node" {
-				programtest.NeedNode(t)
+				clitest.NeedNode(t)
 			}
 			t.Parallel()
 			testChaos(t, worker, name == "Node")
@@ -42,26 +43,27 @@ func TestSoakChaos(t *testing.T) {
 
 func testChaos(t *testing.T, worker []string, slow bool) {
 	policy := patient()
-	r := raise(t, Settings{Restart: &policy, AcceptTimeout: chaosAccept, ReadyTimeout: chaosReady, DrainTimeout: chaosDrain}, worker...)
-	fates := r.followFates()
+	settings := Settings{Restart: &policy, AcceptTimeout: chaosAccept, ReadyTimeout: chaosReady, DrainTimeout: chaosDrain}
+	fates := followFates(&settings)
+	r := startPrimary(t, settings, worker...)
 	_, address := r.fork(loadWorkers)
-	crowd := visitors.Gather(t.Context(), address, loadVisitors, 0)
-	c := &chaos{rig: r, slow: slow, did: map[string]int{}}
-	for end := time.Now().Add(time.Duration(programtest.Times(6, 300)) * time.Second); time.Now().Before(end); {
+	clients := demo.Start(t.Context(), demo.Load{Address: address, Clients: loadClients})
+	c := &chaos{harness: r, slow: slow, did: map[string]int{}}
+	for end := time.Now().Add(time.Duration(clitest.Times(6, 300)) * time.Second); time.Now().Before(end); {
 		time.Sleep(chaosBeat)
 		c.strike()
 	}
 	c.reloads.Wait()
 	require.NoError(t, r.Scale(loadWorkers))
 	c.calm()
-	met := crowd.Disperse()
-	t.Logf("%v: %s", c.did, fates.explain(t, met))
-	require.LessOrEqual(t, met.Longest, chaosAccept+chaosDrain)
+	stats := clients.Stop()
+	t.Logf("%v: %s", c.did, fates.explain(t, stats))
+	require.LessOrEqual(t, stats.Longest, chaosAccept+chaosDrain)
 }
 
-// chaos is what happens to a rig.
+// chaos is what happens to a harness.
 type chaos struct {
-	*rig
+	*harness
 	// Node starts in some 100 ms, and longer under load: who strikes at the beginners, too,
 	// every 100 ms, sees to it that nobody is there for seconds.
 	slow    bool
@@ -109,14 +111,7 @@ func (c *chaos) strikeOne(s syscall.Signal) {
 }
 
 // beginner reports whether a worker does not listen yet.
-func beginner(w *Worker) bool {
-	select {
-	case <-w.listening:
-		return false
-	default:
-		return true
-	}
-}
+func beginner(w *Worker) bool { return w.process.State() < supervise.Serving }
 
 // calm waits until those who are to be there are, nobody else is, and each has served
 // since: who is frozen does not.
@@ -127,9 +122,9 @@ func (c *chaos) calm() {
 		s := c.status()
 		return len(s.Workers) == loadWorkers && !slices.ContainsFunc(s.Workers, func(w WorkerStatus) bool {
 			if _, known := before[w.ID]; !known {
-				before[w.ID] = *w.Connections
+				before[w.ID] = *w.Accepted
 			}
-			return w.State != "listening" || *w.Connections == before[w.ID]
+			return w.State != "listening" || *w.Accepted == before[w.ID]
 		})
 	}, patience, chaosBeat)
 }

@@ -1,16 +1,17 @@
-// Package cluster is what Node's cluster module is: one primary, which has the ports,
-// and workers, which have the connections. It speaks Node's own protocol in both roles,
-// so either may be a real node: an unmodified Node server is a worker of a Go primary,
-// and a Go worker listens through Node's primary.
+// Package cluster is what Node's cluster module is: a primary that owns the ports, and
+// workers that serve the connections. It speaks Node's own protocol in both roles, so either
+// may be a real node: an unmodified Node server is a worker of a Go primary, and a Go worker
+// listens through Node's primary.
 //
-// A worker's code is a server's code: [Listen] for net.Listen, [Serve] for http.Serve.
-// Where no primary has forked the process, they do what those do.
+// A worker is an ordinary server, with [Listen] for net.Listen and [Serve] for http.Serve.
+// In a process that no primary has forked, they do what those two do.
 //
-// Read primary.go, worker.go and port.go, then the ways by which connections get to the
-// workers: dispatch.go, in which the primary hands out each one, in turns.go or sticky.go
-// to whom, and shared.go, in which it hands out the socket. reload.go and scale.go change
-// who works. link.go, listen.go and serve.go are the worker's side, and message.go is what
-// the two say to each other. event.go and status.go tell who looks on.
+// To follow one connection through the primary, read port.go, dispatcher.go, roundrobin.go
+// and pending.go. sticky.go and shared.go are the two other policies. primary.go and
+// worker.go connect all this to package supervise, which keeps the workers running. client.go,
+// registration.go, listen.go, listener.go and serve.go are the worker's side. protocol.go has
+// the messages between the two, and socket.go opens what a worker asks for. event.go and
+// status.go report what happens.
 package cluster
 
 import (
@@ -19,26 +20,26 @@ import (
 	"sync"
 )
 
-// uniqueID is the variable by which a primary gives a worker its number.
+// uniqueID is the variable in which a primary tells a worker its number.
 const uniqueID = "NODE_UNIQUE_ID"
 
-// self is the way to this process's primary, or nil if it is a primary itself.
-var self = sync.OnceValues(func() (*link, error) {
+// self returns the connection to this process's primary, or nil if no primary has forked it.
+var self = sync.OnceValues(func() (*primaryConn, error) {
 	id := os.Getenv(uniqueID)
-	os.Unsetenv(uniqueID) // a grandchild is nobody's worker
+	os.Unsetenv(uniqueID) // a grandchild is not a worker
 	if id == "" {
 		return nil, nil
 	}
-	return join()
+	return connect()
 })
 
-// IsPrimary reports whether no primary has forked this process. Call it, or what else
-// is here for workers, before anything is spawned: the first call takes the channel out
-// of the environment and joins the cluster.
+// IsPrimary reports whether no primary has forked this process. Call it, or another function
+// for workers, before this process starts another one: the first call removes the channel
+// from the environment and joins the cluster.
 func IsPrimary() bool {
-	l, err := self()
-	return l == nil && err == nil
+	conn, err := self()
+	return conn == nil && err == nil
 }
 
-// environment is what makes a process the worker with this number.
+// environment returns the variable that makes a process the worker with this number.
 func environment(id int) string { return uniqueID + "=" + strconv.Itoa(id) }

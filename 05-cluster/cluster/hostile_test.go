@@ -12,20 +12,21 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"playing-with-processes/internal/demo"
 	"playing-with-processes/internal/ipc"
-	"playing-with-processes/internal/visitors"
+	"playing-with-processes/internal/supervise"
 )
 
 // hostilities are what a worker may do with its channel.
-var hostilities = map[string]func(w raw, key string) error{
-	"garbage": func(w raw, _ string) error {
+var hostilities = map[string]func(w testWorker, key string) error{
+	"garbage": func(w testWorker, _ string) error {
 		file := os.NewFile(3, "channel")
 		return repeat(100, func(int) error {
 			_, err := file.WriteString("garbage\n\n{\"cmd\":\n\xff\x00\n[]\n{\"cmd\":\"NODE_CLUSTER\"}\n")
 			return err
 		})
 	},
-	"odd types": func(w raw, _ string) error {
+	"odd types": func(w testWorker, _ string) error {
 		for _, line := range []string{
 			`{"cmd":"NODE_CLUSTER","act":"queryServer","seq":"one"}`,
 			`{"cmd":"NODE_CLUSTER","act":"queryServer","seq":9e99,"port":1}`,
@@ -48,39 +49,39 @@ var hostilities = map[string]func(w raw, key string) error{
 		}
 		return nil
 	},
-	"forged verdicts": func(w raw, _ string) error {
+	"forged verdicts": func(w testWorker, _ string) error {
 		// Those of the other worker's connections are among them.
-		return repeat(500, func(i int) error { return w.judge(int64(i), false) })
+		return repeat(500, func(i int) error { return w.answerConn(int64(i), false) })
 	},
-	"every verdict twice": func(w raw, key string) error {
+	"every verdict twice": func(w testWorker, key string) error {
 		return repeat(20, func(int) error {
 			seq := w.newconn()
-			w.judge(seq, false)
-			w.judge(seq, true)
-			return w.judge(seq, false)
+			w.answerConn(seq, false)
+			w.answerConn(seq, true)
+			return w.answerConn(seq, false)
 		})
 	},
-	"keys that do not exist": func(w raw, _ string) error {
+	"keys that do not exist": func(w testWorker, _ string) error {
 		return repeat(100, func(i int) error {
 			return w.write(fmt.Sprintf(`{"cmd":"NODE_CLUSTER","act":"close","key":"%d","seq":1}`, i))
 		})
 	},
-	"many ports": func(w raw, _ string) error {
+	"many ports": func(w testWorker, _ string) error {
 		return repeat(2*maxPorts, func(i int) error {
 			return w.write(fmt.Sprintf(`{"cmd":"NODE_CLUSTER","act":"queryServer","seq":1,"index":%d,"address":"127.0.0.1","port":0,"addressType":4,"data":%q}`,
 				i, strings.Repeat("x", i*100)))
 		})
 	},
-	"leaves and stays": func(w raw, _ string) error {
+	"leaves and stays": func(w testWorker, _ string) error {
 		return w.write(`{"cmd":"NODE_CLUSTER","act":"exitedAfterDisconnect","seq":1}`)
 	},
-	"never accepts": func(raw, string) error { return nil },
-	"does not read": func(w raw, _ string) error {
+	"never accepts": func(testWorker, string) error { return nil },
+	"does not read": func(w testWorker, _ string) error {
 		for w.write(`{"cmd":"NODE_CLUSTER","act":"exitedAfterDisconnect","seq":1}`) == nil {
 		}
 		return nil
 	},
-	"handles": func(w raw, _ string) error {
+	"handles": func(w testWorker, _ string) error {
 		r, _, err := os.Pipe()
 		if err != nil {
 			return err
@@ -90,11 +91,11 @@ var hostilities = map[string]func(w raw, key string) error{
 				syscall.UnixRights(int(r.Fd()), int(r.Fd())), nil, 0)
 		})
 	},
-	"a long line": func(w raw, _ string) error {
+	"a long line": func(w testWorker, _ string) error {
 		w.write(`"` + strings.Repeat("x", 2<<20) + `"`)
 		return nil
 	},
-	"an endless line": func(w raw, _ string) error {
+	"an endless line": func(w testWorker, _ string) error {
 		file, megabyte := os.NewFile(3, "channel"), strings.Repeat("x", 1<<20)
 		for {
 			if _, err := file.WriteString(megabyte); err != nil {
@@ -115,7 +116,7 @@ func repeat(n int, do func(int) error) error {
 
 func init() {
 	roles["hostile"] = func(args ...string) error {
-		w, key, err := rawListen()
+		w, key, err := joinAndListen()
 		if err != nil {
 			return err
 		}
@@ -137,8 +138,8 @@ func TestHostile(t *testing.T) {
 			policy := patient()
 			policy.MaxPause = time.Minute
 			words := goHTTP
-			var r *rig
-			r = raise(t, Settings{
+			var r *harness
+			r = startPrimary(t, Settings{
 				Restart:       &policy,
 				AcceptTimeout: 200 * time.Millisecond,
 				DrainTimeout:  200 * time.Millisecond,
@@ -151,7 +152,7 @@ func TestHostile(t *testing.T) {
 			words = goHTTP
 			lost := 0
 			for range 30 {
-				if answer, err := visitors.Visit(t.Context(), address, "/"); err != nil {
+				if answer, err := demo.Get(t.Context(), address, "/"); err != nil {
 					lost++
 				} else {
 					require.Contains(t, answer, "worker")
@@ -166,7 +167,7 @@ func TestHostile(t *testing.T) {
 			for range 5 {
 				require.Contains(t, get(t, "tcp", address), "worker")
 			}
-			require.Contains(t, r.Workers(), good[0])
+			require.Contains(t, r.ids(), good[0].ID())
 		})
 	}
 }
@@ -190,7 +191,7 @@ func TestHostileEnds(t *testing.T) {
 			case "leaves and stays":
 				settings.DrainTimeout = 200 * time.Millisecond
 			}
-			r := raise(t, settings, "go", "hostile", name)
+			r := startPrimary(t, settings, "go", "hostile", name)
 			workers, address := r.fork(1)
 			conn := dial(t, "tcp", address)
 			exit := r.exitOf(workers[0])
@@ -207,7 +208,7 @@ func TestHostileFlood(t *testing.T) {
 	const many = 20_000
 	var got atomic.Int64
 	enough := make(chan struct{})
-	r := raise(t, Settings{Trace: func(_ int, e ipc.Event) {
+	r := startPrimary(t, Settings{Trace: func(_ int, e ipc.Event) {
 		if e.What == "receive" && got.Add(1) == many {
 			close(enough)
 		}
@@ -215,13 +216,13 @@ func TestHostileFlood(t *testing.T) {
 	begun := time.Now()
 	workers, _ := r.fork(1)
 	<-enough
-	require.GreaterOrEqual(t, time.Since(begun), many/freeMessages*time.Millisecond)
+	require.GreaterOrEqual(t, time.Since(begun), many/supervise.FreeMessages*time.Millisecond)
 	workers[0].Signal(syscall.SIGKILL)
 }
 
 func init() {
 	roles["flood"] = func(...string) error {
-		w, _, err := rawListen()
+		w, _, err := joinAndListen()
 		if err != nil {
 			return err
 		}

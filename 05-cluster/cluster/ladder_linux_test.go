@@ -9,17 +9,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"playing-with-processes/internal/programtest"
+	"playing-with-processes/internal/clitest"
 )
 
 // The rungs on which a worker has to be frozen, and Linux can tell that it is.
 
 // freeze stops a worker in the middle of nothing, and connects until it has been given
 // one of the connections. The others have been answered.
-func freeze(t *testing.T, r *rig, w *Worker, address string) (given net.Conn) {
+func freeze(t *testing.T, r *harness, w *Worker, address string) (given net.Conn) {
 	t.Helper()
 	w.Signal(syscall.SIGSTOP)
-	programtest.RequireStopped(t, w.Pid())
+	clitest.RequireStopped(t, w.Pid())
 	for {
 		conn := dial(t, "tcp", address)
 		require.NoError(t, askFor(conn))
@@ -32,12 +32,12 @@ func freeze(t *testing.T, r *rig, w *Worker, address string) (given net.Conn) {
 
 // waitsForAccept reports whether conn has been given to a worker, or else has been
 // answered.
-func (r *rig) waitsForAccept(w *Worker, conn net.Conn) (its bool) {
+func (r *harness) waitsForAccept(w *Worker, conn net.Conn) (its bool) {
 	require.Eventually(r.t, func() bool {
 		r.Primary.mu.Lock()
 		defer r.Primary.mu.Unlock()
-		for _, f := range w.flights {
-			its = its || peer(f.conn) == conn.LocalAddr().String()
+		for _, f := range w.pending {
+			its = its || peer(f.conn).String() == conn.LocalAddr().String()
 		}
 		return its || readable(conn)
 	}, patience, time.Millisecond)
@@ -48,7 +48,7 @@ func (r *rig) waitsForAccept(w *Worker, conn net.Conn) (its bool) {
 // Under Node's primary its client waits for ever.
 func TestRungHandedOver(t *testing.T) {
 	each(t, func(t *testing.T, worker []string) {
-		r := raise(t, Settings{}, worker...)
+		r := startPrimary(t, Settings{}, worker...)
 		workers, address := r.fork(2)
 		conn := freeze(t, r, workers[0], address)
 		workers[0].Signal(syscall.SIGKILL)
@@ -60,7 +60,7 @@ func TestRungHandedOver(t *testing.T) {
 // L2: also if there is nobody else at that moment.
 func TestRungHandedOverToNobody(t *testing.T) {
 	each(t, func(t *testing.T, worker []string) {
-		r := raise(t, Settings{}, worker...)
+		r := startPrimary(t, Settings{}, worker...)
 		workers, address := r.fork(1)
 		conn := freeze(t, r, workers[0], address)
 		workers[0].Signal(syscall.SIGKILL)
@@ -77,7 +77,7 @@ func TestRungHandedOverToNobody(t *testing.T) {
 // then two would answer.
 func TestRungAcceptDeadline(t *testing.T) {
 	each(t, func(t *testing.T, worker []string) {
-		r := raise(t, Settings{AcceptTimeout: 500 * time.Millisecond}, worker...)
+		r := startPrimary(t, Settings{AcceptTimeout: 500 * time.Millisecond}, worker...)
 		workers, address := r.fork(2)
 		begun := time.Now()
 		conn := freeze(t, r, workers[0], address)
@@ -93,7 +93,7 @@ func TestRungAcceptDeadline(t *testing.T) {
 // L2: one that wakes up before that answers, and it alone.
 func TestRungWokenUp(t *testing.T) {
 	each(t, func(t *testing.T, worker []string) {
-		r := raise(t, Settings{AcceptTimeout: patience}, worker...)
+		r := startPrimary(t, Settings{AcceptTimeout: patience}, worker...)
 		workers, address := r.fork(2)
 		conn := freeze(t, r, workers[0], address)
 		workers[0].Signal(syscall.SIGCONT)
@@ -105,7 +105,7 @@ func TestRungWokenUp(t *testing.T) {
 // answered.
 func TestRungShutdown(t *testing.T) {
 	each(t, func(t *testing.T, worker []string) {
-		r := raise(t, Settings{}, worker...)
+		r := startPrimary(t, Settings{}, worker...)
 		workers, address := r.fork(1)
 		waiting := []net.Conn{freeze(t, r, workers[0], address)}
 		for range 10 {

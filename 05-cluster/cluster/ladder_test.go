@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"playing-with-processes/internal/programtest"
+	"playing-with-processes/internal/clitest"
 )
 
 // What is promised to a connection depends on where it is: these are the rungs.
@@ -24,7 +24,7 @@ import (
 // answers them all. The port does not close.
 func TestRungQueue(t *testing.T) {
 	each(t, func(t *testing.T, worker []string) {
-		r := raise(t, Settings{}, worker...)
+		r := startPrimary(t, Settings{}, worker...)
 		workers, address := r.fork(1)
 		workers[0].Leave()
 		r.exitOf(workers[0])
@@ -36,7 +36,7 @@ func TestRungQueue(t *testing.T) {
 		}
 		d := r.dispatcher()
 		r.Primary.mu.Lock()
-		here := d.line.len()
+		here := d.picker.len()
 		r.Primary.mu.Unlock()
 		require.Zero(t, here, "they wait in the kernel")
 		workers, _ = r.fork(1)
@@ -47,7 +47,7 @@ func TestRungQueue(t *testing.T) {
 }
 
 // dispatcher is that of the only port.
-func (r *rig) dispatcher() *dispatcher {
+func (r *harness) dispatcher() *dispatcher {
 	r.Primary.mu.Lock()
 	defer r.Primary.mu.Unlock()
 	for _, pt := range r.ports {
@@ -59,7 +59,7 @@ func (r *rig) dispatcher() *dispatcher {
 // L0: they do not wait for ever. The clients are told, and so is who looks on.
 func TestRungQueueTimeout(t *testing.T) {
 	t.Parallel()
-	r := raise(t, Settings{AcceptTimeout: 100 * time.Millisecond, QueueTimeout: 200 * time.Millisecond}, goHTTP...)
+	r := startPrimary(t, Settings{AcceptTimeout: 100 * time.Millisecond, QueueTimeout: 200 * time.Millisecond}, goHTTP...)
 	workers, address := r.fork(1)
 	workers[0].Leave()
 	r.exitOf(workers[0])
@@ -70,7 +70,7 @@ func TestRungQueueTimeout(t *testing.T) {
 	}
 	reset := 0
 	for reset < len(waiting) { // they may have come before and after a deadline
-		reset += await(r, func(TurnedAway) bool { return true }).Connections
+		reset += await(r, func(Rejected) bool { return true }).Connections
 	}
 	require.Equal(t, len(waiting), reset)
 	workers, _ = r.fork(1)
@@ -80,12 +80,13 @@ func TestRungQueueTimeout(t *testing.T) {
 // While this primary itself was stopped, nobody was late.
 func TestRungDeadlineCountsTicks(t *testing.T) {
 	t.Parallel()
-	w := &Worker{flights: map[int64]*flight{1: {}}, primary: &Primary{}}
-	for range 10 {
-		w.age(10)
-	}
-	require.Empty(t, w.why)
-	require.Panics(t, func() { w.age(10) }, "there is no process to kill")
+	w := &Worker{pending: map[int64]*pendingConn{1: {}}, primary: &Primary{}}
+	require.NotPanics(t, func() {
+		for range 10 {
+			w.tick(10)
+		}
+	})
+	require.Panics(t, func() { w.tick(10) }, "there is no process to kill")
 }
 
 // First condition of L2: who has not told the primary has not read a byte. When Accept
@@ -93,10 +94,10 @@ func TestRungDeadlineCountsTicks(t *testing.T) {
 func TestRungAcceptedBeforeReading(t *testing.T) {
 	t.Parallel()
 	policy := patient()
-	r := raise(t, Settings{Restart: &policy}, "go", "die after accept")
+	r := startPrimary(t, Settings{Restart: &policy}, "go", "die after accept")
 	workers, address := r.fork(1)
 	w := workers[0]
-	for range programtest.Times(20, 200) {
+	for range clitest.Times(20, 200) {
 		conn := dial(t, "tcp", address)
 		_, err := conn.Read(make([]byte, 1))
 		require.Error(t, err)
@@ -120,13 +121,13 @@ func init() {
 // Second condition: what a dead worker had said is heard first. It had accepted.
 func TestRungLastWords(t *testing.T) {
 	t.Parallel()
-	r := raise(t, Settings{}, "go", "last words")
+	r := startPrimary(t, Settings{}, "go", "last words")
 	workers, address := r.fork(1)
 	conn := dial(t, "tcp", address)
 	r.awaitLine("given")
 	r.Primary.mu.Lock() // so nothing is heard until the worker is gone
-	require.NoError(t, workers[0].process.Kill(syscall.SIGUSR1))
-	<-workers[0].process.Gone()
+	require.NoError(t, workers[0].process.Process.Kill(syscall.SIGUSR1))
+	<-workers[0].process.Done()
 	r.Primary.mu.Unlock()
 	require.Zero(t, r.exitOf(workers[0]).Returned)
 	_, err := conn.Read(make([]byte, 1))
@@ -137,7 +138,7 @@ func init() {
 	roles["last words"] = func(...string) error {
 		told := make(chan os.Signal, 1)
 		signal.Notify(told, syscall.SIGUSR1)
-		raw, _, err := rawListen()
+		raw, _, err := joinAndListen()
 		if err != nil {
 			return err
 		}
@@ -145,7 +146,7 @@ func init() {
 		fmt.Println("given")
 		<-told
 		raw.tell(message{Cmd: command, Act: actOnline}) // is heard before, and says nothing new
-		raw.judge(given, true)
+		raw.answerConn(given, true)
 		return syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	}
 }
@@ -153,7 +154,7 @@ func init() {
 // Third condition: a worker that has no channel any more, and runs, may still read.
 func TestRungNotBeforeTheEnd(t *testing.T) {
 	t.Parallel()
-	r := raise(t, Settings{DrainTimeout: patience}, "go", "silent")
+	r := startPrimary(t, Settings{DrainTimeout: patience}, "go", "silent")
 	workers, address := r.fork(1)
 	conn := dial(t, "tcp", address)
 	require.NoError(t, askFor(conn))
@@ -165,13 +166,13 @@ func TestRungNotBeforeTheEnd(t *testing.T) {
 	for range 10 {
 		require.Equal(t, name(next), get(t, "tcp", address))
 	}
-	require.Contains(t, r.Workers(), workers[0], "its end is not told before it has come")
+	require.Contains(t, r.ids(), workers[0].ID(), "its end is not told before it has come")
 	require.False(t, readable(conn), "nobody else has the connection")
 	workers[0].Signal(syscall.SIGKILL)
 	exit := r.exitOf(workers[0])
 	require.Equal(t, 1, exit.Returned)
 	require.Equal(t, syscall.SIGKILL, exit.Exit.Signal)
-	require.NotContains(t, r.Workers(), workers[0])
+	require.NotContains(t, r.ids(), workers[0].ID())
 	require.Contains(t, body(t, conn), "worker")
 }
 
@@ -180,7 +181,7 @@ func init() {
 		if os.Getenv("THEN") != "" {
 			return roles["http"]("tcp", "127.0.0.1:0")
 		}
-		raw, _, err := rawListen()
+		raw, _, err := joinAndListen()
 		if err != nil {
 			return err
 		}
@@ -192,13 +193,13 @@ func init() {
 
 // L3, L4: what a worker has accepted ends with it. The client sees the end at once.
 func TestRungServed(t *testing.T) {
-	programtest.Each(t, "node", func(t *testing.T, worker string) {
+	clitest.Each(t, "node", func(t *testing.T, worker string) {
 		words := []string{"node", "testdata/hold.js", "127.0.0.1:0"}
 		if worker == "" {
 			words = []string{"go", "hold"}
 		}
 		policy := patient()
-		r := raise(t, Settings{Restart: &policy, AcceptTimeout: patience}, words...)
+		r := startPrimary(t, Settings{Restart: &policy, AcceptTimeout: patience}, words...)
 		workers, address := r.fork(1)
 		for _, rung := range []struct {
 			path, got string

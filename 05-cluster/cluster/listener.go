@@ -10,21 +10,21 @@ import (
 	"playing-with-processes/internal/ipc"
 )
 
-// acceptWithin is how long a connection waits for a call of Accept before it goes back
-// to the primary, and from there to another worker.
+// acceptWithin is how long a connection waits for a call of Accept before it goes back to the
+// primary, and from there to another worker.
 const acceptWithin = time.Second
 
-// listener is a port of the primary. What it accepts is either given to it, one by one,
-// or taken from the socket itself.
+// listener is a port of the primary. Its connections come from the primary, one by one, or
+// from the socket itself if the primary shares it.
 type listener struct {
-	place
+	registration
 	accepts chan offer
 	shared  net.Listener // or nil
 	closing sync.Once
 	closed  chan struct{}
 }
 
-// offer is a connection of which the primary waits to hear whether it is taken.
+// offer is a connection that the primary has given us, and how to answer.
 type offer struct {
 	conn   net.Conn
 	answer func(accepted bool) error
@@ -36,18 +36,18 @@ func (o offer) refuse() {
 }
 
 func (l *listener) open(m message, raw ipc.Message) (err error) {
-	l.settle(m)
-	if string(m.Errno) == "null" { // no error, and no socket
+	l.confirm(m)
+	if string(m.Errno) == "null" { // connections will come one by one
 		return nil
 	}
 	if l.shared, err = raw.Listener(); err != nil {
 		return err
 	}
-	// A busy port is no error of Node's bind: then the socket has no address, and now
-	// another one.
-	asked, _ := l.addr.(*net.TCPAddr)
+	// For a busy port, Node sends a socket that it could not bind. The socket has just been
+	// bound to a random port.
+	wanted, _ := l.addr.(*net.TCPAddr)
 	got, _ := l.shared.Addr().(*net.TCPAddr)
-	if asked != nil && asked.Port != 0 && got.Port != asked.Port {
+	if wanted != nil && wanted.Port != 0 && got.Port != wanted.Port {
 		l.shared.Close()
 		return os.NewSyscallError("bind", syscall.EADDRINUSE)
 	}
@@ -55,7 +55,7 @@ func (l *listener) open(m message, raw ipc.Message) (err error) {
 	return nil
 }
 
-// offer waits for a call of Accept, but not for long.
+// offer waits for a call of Accept, in a goroutine, and refuses the connection if none comes.
 func (l *listener) offer(o offer) {
 	go func() {
 		select {
@@ -68,40 +68,64 @@ func (l *listener) offer(o offer) {
 	}()
 }
 
-// Accept says that the connection is taken before it returns: who has not said so has
-// not read a byte of it.
+// Accept answers that the connection is accepted before it returns it: so a worker that has
+// not answered has not read a byte of it.
 func (l *listener) Accept() (net.Conn, error) {
 	if l.shared != nil {
 		return l.shared.Accept()
 	}
 	select {
 	case o := <-l.accepts:
-		if err := o.answer(true); err != nil { // the primary has gone, and so we leave
+		if err := o.answer(true); err != nil { // the primary is gone, and so we leave
 			o.conn.Close()
 			<-l.closed
-			return nil, l.failed(net.ErrClosed)
+			return nil, l.closedError("accept")
 		}
 		return o.conn, nil
 	case <-l.closed:
-		return nil, l.failed(net.ErrClosed)
+		return nil, l.closedError("accept")
 	}
 }
 
-func (l *listener) failed(err error) error {
-	return &net.OpError{Op: "accept", Net: l.addr.Network(), Addr: l.addr, Err: err}
+func (l *listener) closedError(op string) error {
+	return &net.OpError{Op: op, Net: l.addr.Network(), Addr: l.addr, Err: net.ErrClosed}
 }
 
 func (l *listener) Addr() net.Addr { return l.addr }
 
 func (l *listener) Close() (err error) {
-	err = &net.OpError{Op: "close", Net: l.addr.Network(), Addr: l.addr, Err: net.ErrClosed}
+	err = l.closedError("close")
 	l.closing.Do(func() {
 		err = nil
 		close(l.closed)
 		if l.shared != nil {
 			err = l.shared.Close()
 		}
-		l.giveUp()
+		l.unregister()
 	})
+	return err
+}
+
+// packetConn is a UDP socket that the workers share.
+type packetConn struct {
+	net.PacketConn
+	registration
+}
+
+func (c *packetConn) open(m message, raw ipc.Message) (err error) {
+	c.confirm(m)
+	if c.PacketConn, err = raw.PacketConn(); err == nil {
+		c.addr = c.LocalAddr()
+	}
+	return err
+}
+
+func (c *packetConn) offer(o offer) { o.refuse() } // it takes no connections
+
+func (c *packetConn) Close() error {
+	err := c.PacketConn.Close()
+	if err == nil { // the first time
+		c.unregister()
+	}
 	return err
 }

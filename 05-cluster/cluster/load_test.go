@@ -2,36 +2,37 @@ package cluster
 
 import (
 	"math/rand/v2"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"playing-with-processes/internal/programtest"
+	"playing-with-processes/internal/clitest"
+	"playing-with-processes/internal/demo"
 	"playing-with-processes/internal/restart"
-	"playing-with-processes/internal/visitors"
 )
 
 const (
-	loadWorkers  = 3
-	loadVisitors = 8
+	loadWorkers = 3
+	loadClients = 8
 )
 
 // A worker that is killed takes with it whom it has accepted, and nobody else.
 func TestSoakKills(t *testing.T) {
-	testKills(t, goHTTP, patient(), programtest.Times(20, 100))
+	testKills(t, goHTTP, patient(), clitest.Times(20, 100))
 }
 
 func TestSoakNodeKills(t *testing.T) {
-	programtest.NeedNode(t)
-	testKills(t, nodeHTTP, patient(), programtest.Times(10, 100))
+	clitest.NeedNode(t)
+	testKills(t, nodeHTTP, patient(), clitest.Times(10, 100))
 }
 
 // With the policy as it is the brake is felt: connections wait.
 func TestSoakKillsAndBrake(t *testing.T) {
 	policy := restart.Default(0)
-	kills := programtest.Times(loadWorkers*restart.RestartsPerWorker+5, 100)
+	kills := clitest.Times(loadWorkers*restart.RestartsPerWorker+5, 100)
 	if kills < 100 { // the brake, in short
 		policy.Period, policy.StableAfter = policy.Period/5, policy.StableAfter/5
 	}
@@ -40,10 +41,11 @@ func TestSoakKillsAndBrake(t *testing.T) {
 
 func testKills(t *testing.T, worker []string, policy restart.Policy, kills int) {
 	t.Parallel()
-	r := raise(t, Settings{Restart: &policy, QueueTimeout: time.Minute}, worker...)
-	fates := r.followFates()
+	settings := Settings{Restart: &policy, QueueTimeout: time.Minute}
+	fates := followFates(&settings)
+	r := startPrimary(t, settings, worker...)
 	_, address := r.fork(loadWorkers)
-	crowd := visitors.Gather(t.Context(), address, loadVisitors, 0)
+	clients := demo.Start(t.Context(), demo.Load{Address: address, Clients: loadClients})
 	returned := 0
 	for range kills {
 		r.truce(rand.N(60 * time.Millisecond))
@@ -51,29 +53,31 @@ func testKills(t *testing.T, worker []string, policy restart.Policy, kills int) 
 		w.Signal(syscall.SIGKILL)
 		returned += r.exitOf(w).Returned
 	}
-	met := crowd.Disperse()
-	require.LessOrEqual(t, met.Failed(), kills*loadVisitors)
-	require.Greater(t, met.Visits(), kills)
-	t.Logf("%d workers killed, %d connections came back from them: %s", kills, returned, fates.explain(t, met))
+	stats := clients.Stop()
+	require.LessOrEqual(t, stats.Failed(), kills*loadClients)
+	require.Greater(t, stats.Requests(), kills)
+	t.Logf("%d workers killed, %d connections came back from them: %s", kills, returned, fates.explain(t, stats))
 }
 
 // truce waits for so long, and until restarts go on and somebody serves.
-func (r *rig) truce(pause time.Duration) {
+func (r *harness) truce(pause time.Duration) {
 	time.Sleep(pause)
 	require.Eventually(r.t, func() bool { return r.choose() != nil }, time.Minute, time.Millisecond)
 }
 
-// choose is any worker that serves, or nil while restarts are suspended.
-func (r *rig) choose() (chosen *Worker) {
-	r.Primary.mu.Lock()
-	defer r.Primary.mu.Unlock()
-	if r.pool.Circuit(time.Now()) != restart.Closed {
+// choose returns a random worker that listens, or nil while restarts are suspended.
+func (r *harness) choose() *Worker {
+	status := r.Primary.status()
+	if status.Restarting != "on" {
 		return nil
 	}
-	for _, w := range r.workers { // in random order
-		if w.ready && len(w.ports) > 0 {
-			chosen = w
-		}
+	listening := map[int]bool{}
+	for _, w := range status.Workers {
+		listening[w.ID] = w.State == "listening"
 	}
-	return chosen
+	workers := slices.DeleteFunc(r.Workers(), func(w *Worker) bool { return !listening[w.ID()] })
+	if len(workers) == 0 {
+		return nil
+	}
+	return workers[rand.IntN(len(workers))]
 }

@@ -33,8 +33,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"playing-with-processes/internal/clitest"
 	"playing-with-processes/internal/ipc"
-	"playing-with-processes/internal/programtest"
 	"playing-with-processes/internal/restart"
 )
 
@@ -53,25 +53,25 @@ func TestNodeSameServers(t *testing.T) {
 		options := []map[string]any{
 			{"port": 0},
 			{"port": 0}, // another one
-			{"port": 0, "host": "127.0.0.1"},
-			{"port": 0, "host": "0.0.0.0", "backlog": 1},
-			{"port": 0, "host": "localhost"},
+			{"port": 0, "nodePrimary": "127.0.0.1"},
+			{"port": 0, "nodePrimary": "0.0.0.0", "backlog": 1},
+			{"port": 0, "nodePrimary": "localhost"},
 			{"port": freePort(t)},
-			{"port": freePort(t), "host": "127.0.0.1"},
+			{"port": freePort(t), "nodePrimary": "127.0.0.1"},
 			{"path": filepath.Join(dir, "socket")},
-			{"port": occupied, "host": "127.0.0.1"},
+			{"port": occupied, "nodePrimary": "127.0.0.1"},
 			{"port": occupied},
-			{"port": 0, "host": "192.0.2.1"}, // nobody's: it is for documentation
+			{"port": 0, "nodePrimary": "192.0.2.1"}, // nobody's: it is for documentation
 			{"path": filepath.Join(dir, "missing", "socket")},
 			{"path": file},
-			{"port": 0, "host": "127.0.0.1", "exclusive": true},
-			{"port": freePort(t), "host": "127.0.0.1", "exclusive": true},
+			{"port": 0, "nodePrimary": "127.0.0.1", "exclusive": true},
+			{"port": freePort(t), "nodePrimary": "127.0.0.1", "exclusive": true},
 		}
 		if hasIPv6() {
 			options = append(options, []map[string]any{
-				{"port": 0, "host": "::1"},
-				{"port": 0, "host": "::"},
-				{"port": 0, "host": "::", "ipv6Only": true},
+				{"port": 0, "nodePrimary": "::1"},
+				{"port": 0, "nodePrimary": "::"},
+				{"port": 0, "nodePrimary": "::", "ipv6Only": true},
 			}...)
 		}
 		return script("listen.js", options), seeServers(2*len(options), 3)
@@ -114,7 +114,7 @@ func TestNodeSameLeave(t *testing.T) {
 			seen = seeServers(4, 0)(s)
 			s.leave()
 			for range 2 {
-				e := await(s.rig, func(Exit) bool { return true })
+				e := await(s.harness, func(Exit) bool { return true })
 				seen = append(seen, fmt.Sprint(e.Exit, " ", e.AfterDisconnect))
 			}
 			require.NoFileExists(s.t, path)
@@ -134,13 +134,13 @@ func TestNodeServed(t *testing.T) {
 			{map[string]any{"path": path}, path},
 			{map[string]any{"port": 0}, ""},
 			{map[string]any{"port": 0}, ""},
-			{map[string]any{"port": 0, "host": "127.0.0.1"}, ""},
+			{map[string]any{"port": 0, "nodePrimary": "127.0.0.1"}, ""},
 		}
 		var options []map[string]any
 		for _, w := range where {
 			options = append(options, w.options)
 		}
-		r := raiseNode(t, Settings{Policy: p}, script("listen.js", options)...)
+		r := startNodeWorkers(t, Settings{Policy: p}, script("listen.js", options)...)
 		_, err := r.Fork()
 		require.NoError(t, err)
 		for i, w := range where {
@@ -159,7 +159,7 @@ func TestNodeServed(t *testing.T) {
 func TestNodeTickets(t *testing.T) {
 	cert, key, roots := certificate(t)
 	underEach(t, func(t *testing.T, p Policy) {
-		r := raiseNode(t, Settings{Policy: p}, "testdata/https.js", cert, key)
+		r := startNodeWorkers(t, Settings{Policy: p}, "testdata/https.js", cert, key)
 		workers, address := r.fork(3)
 		client := &tls.Config{
 			RootCAs:            roots,
@@ -199,7 +199,7 @@ func TestNodePackets(t *testing.T) {
 		if hasIPv6() {
 			options = append(options, map[string]any{"type": "udp6", "port": 0, "address": "::1"})
 		}
-		r := raiseNode(t, Settings{Policy: p}, script("udp.js", options)...)
+		r := startNodeWorkers(t, Settings{Policy: p}, script("udp.js", options)...)
 		w, err := r.Fork()
 		require.NoError(t, err)
 		for range options {
@@ -217,8 +217,8 @@ func TestNodePackets(t *testing.T) {
 // What a server wants for itself alone is not asked for, and nobody else gets it.
 func TestNodeExclusive(t *testing.T) {
 	underEach(t, func(t *testing.T, p Policy) {
-		r, told := raiseTraced(t, Settings{Policy: p}, script("listen.js", []map[string]any{
-			{"port": freePort(t), "host": "127.0.0.1", "exclusive": true},
+		r, told := startTraced(t, Settings{Policy: p}, script("listen.js", []map[string]any{
+			{"port": freePort(t), "nodePrimary": "127.0.0.1", "exclusive": true},
 		})...)
 		for range 2 {
 			_, err := r.Fork()
@@ -238,7 +238,7 @@ func TestNodeRetry(t *testing.T) {
 		held, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
 		require.NoError(t, err)
 		defer held.Close()
-		r := raiseNode(t, Settings{Policy: p}, "testdata/retry.js", "127.0.0.1", port)
+		r := startNodeWorkers(t, Settings{Policy: p}, "testdata/retry.js", "127.0.0.1", port)
 		w, err := r.Fork()
 		require.NoError(t, err)
 		require.Equal(t, "EADDRINUSE", r.awaitLine("error (.*)"))
@@ -281,7 +281,7 @@ func TestNodeEnds(t *testing.T) {
 				requireSilent(t, e.Worker)
 			}
 		}
-		anyListening(r.rig)
+		anyListening(r.harness)
 	})
 }
 
@@ -301,13 +301,13 @@ func TestNodeEndsThere(t *testing.T) {
 // A worker that is asked to leave finishes what is open.
 func TestNodeLeave(t *testing.T) {
 	t.Parallel()
-	for how, leave := range map[string]func(r *rig, w *Worker){
-		"leave":    func(_ *rig, w *Worker) { w.Leave() },
-		"shutdown": func(r *rig, _ *Worker) { go r.Shutdown(r.t.Context()) },
+	for how, leave := range map[string]func(r *harness, w *Worker){
+		"leave":    func(_ *harness, w *Worker) { w.Leave() },
+		"shutdown": func(r *harness, _ *Worker) { go r.Shutdown(r.t.Context()) },
 	} {
 		t.Run(how, func(t *testing.T) {
 			underEach(t, func(t *testing.T, p Policy) {
-				r, _ := raiseTraced(t, Settings{Policy: p, DrainTimeout: patience}, "testdata/echo.js")
+				r, _ := startTraced(t, Settings{Policy: p, DrainTimeout: patience}, "testdata/echo.js")
 				workers, address := r.fork(1)
 				e := newEcho(t, address)
 				e.begin("close")
@@ -329,7 +329,7 @@ func TestNodeLeave(t *testing.T) {
 func TestNodeCut(t *testing.T) {
 	underEach(t, func(t *testing.T, p Policy) {
 		const drain = 500 * time.Millisecond
-		r, _ := raiseTraced(t, Settings{Policy: p, DrainTimeout: drain}, "testdata/echo.js")
+		r, _ := startTraced(t, Settings{Policy: p, DrainTimeout: drain}, "testdata/echo.js")
 		workers, address := r.fork(1)
 		e := newEcho(t, address)
 		e.begin("keep-alive")
@@ -351,7 +351,7 @@ func TestNodeClose(t *testing.T) {
 	underEach(t, func(t *testing.T, p Policy) {
 		port := strconv.Itoa(freePort(t))
 		address := net.JoinHostPort("127.0.0.1", port)
-		r := raiseNode(t, Settings{Policy: p}, "testdata/door.js", "127.0.0.1", port)
+		r := startNodeWorkers(t, Settings{Policy: p}, "testdata/door.js", "127.0.0.1", port)
 		workers, _ := r.fork(1)
 		r.awaitLine("open")
 		for range 2 {
@@ -370,7 +370,7 @@ func TestNodeClose(t *testing.T) {
 func TestNodeCloseOne(t *testing.T) {
 	underEach(t, func(t *testing.T, p Policy) {
 		port := strconv.Itoa(freePort(t))
-		r := raiseNode(t, Settings{Policy: p}, "testdata/door.js", "127.0.0.1", port)
+		r := startNodeWorkers(t, Settings{Policy: p}, "testdata/door.js", "127.0.0.1", port)
 		workers, address := r.fork(2)
 		r.awaitLine("open")
 		r.awaitLine("open")
@@ -406,7 +406,7 @@ func TestNodeSocketMode(t *testing.T) {
 			m.which["path"] = filepath.Join(dir, m.path)
 			options = append(options, m.which)
 		}
-		r := raiseNode(t, Settings{Policy: p}, script("listen.js", options)...)
+		r := startNodeWorkers(t, Settings{Policy: p}, script("listen.js", options)...)
 		workers, _ := r.fork(1)
 		for range modes[1:] {
 			r.listeningOf(workers[0])
@@ -431,8 +431,8 @@ func TestNodeSocketMode(t *testing.T) {
 // The workers are asked again now and then, and not all the time.
 func TestNodeFull(t *testing.T) {
 	t.Parallel()
-	programtest.NeedNode(t)
-	r, _ := raiseTraced(t, Settings{Policy: RoundRobin}, "testdata/full.js", "1")
+	clitest.NeedNode(t)
+	r, _ := startTraced(t, Settings{Policy: RoundRobin}, "testdata/full.js", "1")
 	workers, address := r.fork(2)
 	first, a := greeted(t, address)
 	_, b := greeted(t, address)
@@ -457,7 +457,7 @@ func TestNodeFull(t *testing.T) {
 func TestNodeTranscript(t *testing.T) {
 	underEach(t, func(t *testing.T, p Policy) {
 		port := freePort(t)
-		r, told := raiseTraced(t, Settings{Policy: p}, script("listen.js", []map[string]any{{"port": port}})...)
+		r, told := startTraced(t, Settings{Policy: p}, script("listen.js", []map[string]any{{"port": port}})...)
 		workers, address := r.fork(1)
 		require.Equal(t, "server 0", get(t, "tcp", address))
 		if p == RoundRobin {
@@ -474,7 +474,7 @@ func TestNodeTranscript(t *testing.T) {
 func TestNodeTranscriptUDP(t *testing.T) {
 	underEach(t, func(t *testing.T, p Policy) {
 		port := freePort(t)
-		r, told := raiseTraced(t, Settings{Policy: p}, script("udp.js", []map[string]any{
+		r, told := startTraced(t, Settings{Policy: p}, script("udp.js", []map[string]any{
 			{"type": "udp4", "port": port, "address": "127.0.0.1"},
 		})...)
 		workers, _ := r.fork(1)
@@ -540,14 +540,14 @@ func decoded(t *testing.T, text string) (lines []spoken) {
 }
 
 // raiseNode sets up a primary of ours for Node workers that run a program of testdata.
-func raiseNode(t *testing.T, s Settings, words ...string) *rig {
+func startNodeWorkers(t *testing.T, s Settings, words ...string) *harness {
 	t.Helper()
-	return raise(t, s, slices.Concat([]string{"node"}, words)...)
+	return startPrimary(t, s, slices.Concat([]string{"node"}, words)...)
 }
 
 // raiseTraced does so, too. What is said on the channels can be awaited like what workers
 // print, and told is all of it.
-func raiseTraced(t *testing.T, s Settings, words ...string) (r *rig, told func() string) {
+func startTraced(t *testing.T, s Settings, words ...string) (r *harness, told func() string) {
 	t.Helper()
 	var mu sync.Mutex
 	var all strings.Builder
@@ -563,7 +563,7 @@ func raiseTraced(t *testing.T, s Settings, words ...string) (r *rig, told func()
 		defer mu.Unlock()
 		fmt.Fprintf(io.MultiWriter(&all, r), "%s %s\n", what, e.Line)
 	}
-	r = raiseNode(t, s, words...)
+	r = startNodeWorkers(t, s, words...)
 	return r, func() string {
 		mu.Lock()
 		defer mu.Unlock()
@@ -588,7 +588,7 @@ func same(t *testing.T, n int, play func(t *testing.T) (words []string, see func
 
 // underEach runs a test under each policy.
 func underEach(t *testing.T, test func(t *testing.T, p Policy)) {
-	programtest.NeedNode(t)
+	clitest.NeedNode(t)
 	t.Parallel()
 	for _, p := range nodePolicies {
 		t.Run(string(p), func(t *testing.T) {
@@ -600,7 +600,7 @@ func underEach(t *testing.T, test func(t *testing.T, p Policy)) {
 
 // stage is where a program of testdata is played: under Node's primary or ours.
 type stage struct {
-	*rig
+	*harness
 	leave func() // asks all workers to
 	stop  func() // ends the primary
 }
@@ -608,31 +608,31 @@ type stage struct {
 // end makes the worker end that listens now.
 func (s *stage) end(how string) Exit {
 	s.t.Helper()
-	conn := dial(s.t, "tcp", anyListening(s.rig))
+	conn := dial(s.t, "tcp", anyListening(s.harness))
 	_, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", how)
 	require.NoError(s.t, err)
 	require.Equal(s.t, "bye", body(s.t, conn))
-	return await(s.rig, func(Exit) bool { return true })
+	return await(s.harness, func(Exit) bool { return true })
 }
 
 // ours is a stage with a Primary of ours.
 func ours(t *testing.T, p Policy, n int, words ...string) *stage {
 	t.Helper()
-	r := raiseNode(t, Settings{Policy: p, Restart: hasty()}, words...)
+	r := startNodeWorkers(t, Settings{Policy: p, Restart: hasty()}, words...)
 	for range n {
 		_, err := r.Fork()
 		require.NoError(t, err)
 	}
 	return &stage{
-		rig:   r,
-		leave: func() { require.NoError(t, r.Shutdown(t.Context())) },
-		stop:  func() { stopNow(r) },
+		harness: r,
+		leave:   func() { require.NoError(t, r.Shutdown(t.Context())) },
+		stop:    func() { stopNow(r) },
 	}
 }
 
 // stopNow ends a primary without patience: a server that is not the primary's would keep its
 // worker.
-func stopNow(r *rig) {
+func stopNow(r *harness) {
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
 	r.Shutdown(now)
@@ -641,12 +641,12 @@ func stopNow(r *rig) {
 // nodes is a stage without a Primary of ours.
 func nodes(t *testing.T, p Policy, n int, words ...string) *stage {
 	t.Helper()
-	cmd := programtest.Command(t, slices.Concat([]string{"node", "testdata/primary.js", strconv.Itoa(n)}, words)...)
+	cmd := clitest.Command(t, slices.Concat([]string{"node", "testdata/primary.js", strconv.Itoa(n)}, words)...)
 	cmd.Env = append(cmd.Env, "NODE_CLUSTER_SCHED_POLICY="+string(p))
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	r := &rig{t: t}
+	r := &harness{t: t}
 	r.more.L = &r.mu
 	ended := make(chan struct{})
 	go func() {
@@ -669,8 +669,8 @@ func nodes(t *testing.T, p Policy, n int, words ...string) *stage {
 		r.more.Broadcast()
 	}()
 	return &stage{
-		rig:   r,
-		leave: func() { cmd.Process.Signal(syscall.SIGTERM) },
+		harness: r,
+		leave:   func() { cmd.Process.Signal(syscall.SIGTERM) },
 		stop: func() {
 			cmd.Process.Kill() // the workers end with it
 			<-ended
@@ -689,7 +689,7 @@ func eventOf(told string) Event {
 		Signal                string
 	}
 	if err := json.Unmarshal([]byte(told), &e); err != nil {
-		return Failed{err}
+		return Failed{Err: err}
 	}
 	if e.What == "listening" {
 		return Listening{Address: query{Address: e.Address, Port: e.Port}.String()}
@@ -723,14 +723,14 @@ func seeServers(lines, unknown int) func(*stage) []string {
 			}
 		}
 		for range known {
-			seen = append(seen, "listening "+anyListening(s.rig))
+			seen = append(seen, "listening "+anyListening(s.harness))
 		}
 		return alike(seen)
 	}
 }
 
 // anyListening is the address of the next server that listens, in whichever worker.
-func anyListening(r *rig) string {
+func anyListening(r *harness) string {
 	r.t.Helper()
 	return await(r, func(Listening) bool { return true }).Address
 }
@@ -763,7 +763,7 @@ func alike(lines []string) []string {
 // requireSilent requires that a worker that has ended has never complained.
 func requireSilent(t *testing.T, w *Worker) {
 	t.Helper()
-	said, ok := w.process.Voice.Gist()
+	said, ok := w.process.Stderr.ErrorLine()
 	require.False(t, ok, said)
 }
 

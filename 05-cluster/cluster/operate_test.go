@@ -23,37 +23,39 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"playing-with-processes/internal/clitest"
+	"playing-with-processes/internal/demo"
 	"playing-with-processes/internal/ipc"
-	"playing-with-processes/internal/programtest"
 	"playing-with-processes/internal/restart"
-	"playing-with-processes/internal/visitors"
 )
 
 // What the operator does: reload and scale. After each of it the status tells the truth.
 
 // raiseChanging is raise for workers that run words, until next says what others run.
-func raiseChanging(t *testing.T, s Settings, words ...string) (r *rig, next func(words ...string)) {
+func startChanging(t *testing.T, s Settings, words ...string) (r *harness, next func(words ...string)) {
 	t.Helper()
-	s.Command = func() *exec.Cmd { return r.command(words...) }
-	r = raise(t, s)
+	var mu sync.Mutex
+	s.Command = func() *exec.Cmd {
+		mu.Lock()
+		defer mu.Unlock()
+		return r.command(words...)
+	}
+	r = startPrimary(t, s)
 	return r, func(others ...string) {
-		r.Primary.mu.Lock() // Command is called with it
-		defer r.Primary.mu.Unlock()
+		mu.Lock()
+		defer mu.Unlock()
 		words = others
 	}
 }
 
-// readyWithin is the ReadyTimeout for what comes.
-func (r *rig) readyWithin(d time.Duration) {
-	r.Primary.mu.Lock()
-	defer r.Primary.mu.Unlock()
-	r.settings.ReadyTimeout = d
-}
+// shortReady is a ReadyTimeout that a test can wait for. It must still be long enough for
+// the start of a worker on a busy machine.
+const shortReady = 5 * time.Second
 
 // requireTruth requires that soon the status says what there is: so many places, a
 // reload, and the processes that the operating system knows, in these states, oldest
 // first.
-func (r *rig) requireTruth(size int, reload *ReloadStatus, states ...string) {
+func (r *harness) requireTruth(size int, reload *ReloadStatus, states ...string) {
 	r.t.Helper()
 	require.EventuallyWithT(r.t, func(c *assert.CollectT) {
 		status, living := r.Status(), r.living()
@@ -89,15 +91,15 @@ func failed(replaced, left int, err error) *ReloadStatus {
 	return &ReloadStatus{State: ReloadFailed, Replaced: replaced, Left: left, Error: err.Error()}
 }
 
-func calledOff(replaced, left int, err error) *ReloadStatus {
-	return &ReloadStatus{State: ReloadCalledOff, Replaced: replaced, Left: left, Error: err.Error()}
+func canceled(replaced, left int, err error) *ReloadStatus {
+	return &ReloadStatus{State: ReloadCanceled, Replaced: replaced, Left: left, Error: err.Error()}
 }
 
-// living are the pids of this rig's processes, as the operating system says. One other than
+// living are the pids of this harness's processes, as the operating system says. One other than
 // Linux tells only which of those that the primary knows there are.
-func (r *rig) living() (pids []int) {
+func (r *harness) living() (pids []int) {
 	mark := slices.IndexFunc(r.env, func(v string) bool { return strings.HasPrefix(v, "STARTED_FOR=") })
-	if pids, known := programtest.Children(r.env[mark]); known {
+	if pids, known := clitest.Children(r.env[mark]); known {
 		return pids
 	}
 	for _, w := range r.Workers() {
@@ -108,9 +110,11 @@ func (r *rig) living() (pids []int) {
 	return pids
 }
 
-// ids are the numbers of the workers there are. None is used again.
-func (r *rig) ids() (ids []int) {
-	for _, w := range r.Workers() {
+// ids returns the IDs of the workers that run.
+func (r *harness) ids() []int { return idsOf(r.Workers()) }
+
+func idsOf(workers []*Worker) (ids []int) {
+	for _, w := range workers {
 		ids = append(ids, w.ID())
 	}
 	return ids
@@ -118,7 +122,7 @@ func (r *rig) ids() (ids []int) {
 
 // begin begins a reload, and returns when that waits: for a new worker, or for another
 // reload. What it returns waits for the end.
-func (r *rig) begin(ctx context.Context) (end func() error) {
+func (r *harness) begin(ctx context.Context) (end func() error) {
 	r.t.Helper()
 	waits, ended := make(chan struct{}), make(chan error, 1)
 	ctx = waitedFor{ctx, sync.OnceFunc(func() { close(waits) })}
@@ -152,14 +156,14 @@ func (c waitedFor) Done() <-chan struct{} {
 }
 
 // late waits for a worker that is online, and listens only when it is told to.
-func (r *rig) late() *Worker {
+func (r *harness) late() *Worker {
 	r.t.Helper()
 	pid := r.awaitLine(`late (\d+)`)
 	workers := r.Workers()
 	return workers[slices.IndexFunc(workers, func(w *Worker) bool { return strconv.Itoa(w.Pid()) == pid })]
 }
 
-func (w *Worker) goOn() { w.process.Kill(syscall.SIGUSR1) }
+func (w *Worker) goOn() { w.process.Process.Kill(syscall.SIGUSR1) }
 
 func init() {
 	roles["late"] = func(...string) error {
@@ -178,13 +182,13 @@ func init() {
 	}
 	roles["complains"] = func(...string) error { return errors.New("no licence") }
 	roles["joins"] = func(...string) error {
-		if _, err := rawJoin(); err != nil {
+		if _, err := joinCluster(); err != nil {
 			return err
 		}
 		return forever()
 	}
 	roles["leaves first"] = func(...string) error {
-		w, err := rawJoin()
+		w, err := joinCluster()
 		if err != nil {
 			return err
 		}
@@ -206,7 +210,7 @@ func init() {
 }
 
 // sofar are the events of a type that were not awaited, in order.
-func sofar[E Event](r *rig) (found []E) {
+func sofar[E Event](r *harness) (found []E) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, e := range r.news {
@@ -224,7 +228,7 @@ func TestReload(t *testing.T) {
 		const n = 3
 		var mu sync.Mutex
 		var said []string
-		r := raise(t, Settings{Trace: func(w int, e ipc.Event) {
+		r := startPrimary(t, Settings{Trace: func(w int, e ipc.Event) {
 			var m message
 			json.Unmarshal(e.Line, &m)
 			if step := e.What + " " + m.Act; step == "receive listening" || step == "send disconnect" {
@@ -272,40 +276,35 @@ func TestReloadBad(t *testing.T) {
 		cause string
 	}{
 		"exits":            {words: []string{"go", "complains"}, cause: "worker 4 never ready (code 1): no licence"},
-		"never listens":    {[]string{"go", "late"}, 200 * time.Millisecond, "worker 4 never ready (signal killed): it did not listen within 200ms"},
+		"never listens":    {[]string{"go", "late"}, shortReady, "worker 4 never ready (signal killed): not ready within 5s"},
 		"is no program":    {words: []string{"./nobody"}, cause: "./nobody: no such file or directory"},
 		"leaves by itself": {words: []string{"go", "leaves first"}, cause: "worker 4 has left (code 0)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, worker []string) {
 				const n = 3
-				// nobody counts ticks, by which a worker that starts slowly would be killed
-				r, next := raiseChanging(t, Settings{}, worker...)
+				r, next := startChanging(t, Settings{ReadyTimeout: bad.ready}, worker...)
 				_, address := r.fork(n)
-				if bad.ready > 0 {
-					r.readyWithin(bad.ready)
+				all := []*demo.Clients{
+					demo.Start(t.Context(), demo.Load{Address: address, Clients: 2, Rest: time.Millisecond}),
+					demo.Start(t.Context(), demo.Load{Address: address, Clients: 2, Rest: time.Millisecond, KeepAlive: true}),
 				}
-				crowds := []*visitors.Crowd{
-					visitors.Gather(t.Context(), address, 2, time.Millisecond),
-					visitors.GatherRegulars(t.Context(), address, 2, time.Millisecond),
-				}
-				for _, crowd := range crowds {
-					<-crowd.Firsts
+				for _, clients := range all {
+					<-clients.Firsts
 				}
 				next(bad.words...)
 				err := r.Reload(t.Context())
 				require.ErrorContains(t, err, bad.cause)
 				r.requireTruth(n, failed(0, n, err), listening(n)...)
 				require.Equal(t, []int{1, 2, 3}, r.ids())
-				for _, crowd := range crowds {
-					before := crowd.Sofar().Visits()
-					require.Eventually(t, func() bool { return crowd.Sofar().Visits() > before+n }, patience, time.Millisecond)
-					met := crowd.Disperse()
-					require.Empty(t, met.CutOff)
-					require.Zero(t, met.Refused+met.Hung)
+				for _, clients := range all {
+					before := clients.Snapshot().Requests()
+					require.Eventually(t, func() bool { return clients.Snapshot().Requests() > before+n }, patience, time.Millisecond)
+					stats := clients.Stop()
+					require.Empty(t, stats.Failures)
+					require.Zero(t, stats.Refused+stats.Hung)
 				}
 				next(worker...)
-				r.readyWithin(patience)
 				require.NoError(t, r.Reload(t.Context()))
 				r.requireTruth(n, done(n), listening(n)...)
 			})
@@ -319,31 +318,31 @@ func TestReloadMends(t *testing.T) {
 	const n = 2
 	policy := restart.Default(0)
 	policy.FirstPause, policy.MaxPause, policy.Period = time.Millisecond, time.Hour, time.Hour // no trial start
-	r, next := raiseChanging(t, Settings{Restart: &policy}, "go", "complains")
+	r, next := startChanging(t, Settings{Restart: &policy}, "go", "complains")
 	for range n {
 		_, err := r.Fork()
 		require.NoError(t, err)
 	}
-	await(r, func(e Restarts) bool { return e.Circuit == restart.Open })
+	await(r, func(e Restarts) bool { return e.State == restart.Suspended })
 	r.requireTruth(n, nil)
-	require.Equal(t, "suspended", r.Status().Replacing)
+	require.Equal(t, "suspended", r.Status().Restarting)
 	err := r.Reload(t.Context())
 	require.ErrorContains(t, err, "no licence")
 	r.requireTruth(n, failed(0, 0, err))
-	require.Equal(t, "suspended", r.Status().Replacing)
+	require.Equal(t, "suspended", r.Status().Restarting)
 	next(goHTTP...)
 	require.NoError(t, r.Reload(t.Context()))
 	r.requireTruth(n, done(n), listening(n)...)
-	require.Equal(t, "on", r.Status().Replacing)
-	await(r, func(e Restarts) bool { return e.Circuit == restart.Closed })
+	require.Equal(t, "on", r.Status().Restarting)
+	await(r, func(e Restarts) bool { return e.State == restart.On })
 }
 
 // What is on disk by then is what a reload starts.
 func TestReloadNewScript(t *testing.T) {
-	programtest.Each(t, "node", func(t *testing.T, worker string) {
+	clitest.Each(t, "node", func(t *testing.T, worker string) {
 		path := filepath.Join(t.TempDir(), "worker")
 		interpreter, replace := "sh", func(version string) {
-			script := fmt.Sprintf("VERSION=%s exec '%s' version", version, programtest.Self(t))
+			script := fmt.Sprintf("VERSION=%s exec '%s' version", version, clitest.Self(t))
 			require.NoError(t, os.WriteFile(path+".new", []byte(script), 0o600))
 			require.NoError(t, os.Rename(path+".new", path))
 		}
@@ -354,7 +353,7 @@ func TestReloadNewScript(t *testing.T) {
 			}
 		}
 		replace("one")
-		r := raise(t, Settings{}, interpreter, path)
+		r := startPrimary(t, Settings{}, interpreter, path)
 		_, address := r.fork(2)
 		require.Equal(t, "one", get(t, "tcp", address))
 		replace("two")
@@ -371,28 +370,29 @@ func TestReloadNewScript(t *testing.T) {
 // listen, may be there for something else.
 func TestReadyTimeout(t *testing.T) {
 	t.Parallel()
-	r, next := raiseChanging(t, Settings{}, "go", "late")
+	r, next := startChanging(t, Settings{ReadyTimeout: shortReady}, "go", "late")
 	joined, err := r.Fork()
 	require.NoError(t, err)
 	r.late()
 	next("sleep", "1000")
-	r.readyWithin(100 * time.Millisecond)
+	var silent []*Worker
 	for range 3 {
 		w, err := r.Fork()
 		require.NoError(t, err)
-		require.Equal(t, "it has not joined the cluster within 100ms", r.exitOf(w).Why)
-		w.Leave()
+		silent = append(silent, w)
 	}
-	require.Contains(t, r.Workers(), joined)
+	for _, w := range silent {
+		require.Equal(t, "still starting after 5s", r.exitOf(w).Why)
+	}
+	require.Contains(t, r.ids(), joined.ID())
 }
 
 // What is counted in ticks is not much longer than it shall be, whatever else is counted.
 func TestTick(t *testing.T) {
 	t.Parallel()
 	for _, s := range []Settings{
-		{AcceptTimeout: time.Second, QueueTimeout: time.Hour, ReadyTimeout: time.Hour},
-		{AcceptTimeout: time.Hour, QueueTimeout: time.Second, ReadyTimeout: time.Hour},
-		{AcceptTimeout: time.Hour, QueueTimeout: time.Hour, ReadyTimeout: time.Second},
+		{AcceptTimeout: time.Second, QueueTimeout: time.Hour},
+		{AcceptTimeout: time.Hour, QueueTimeout: time.Second},
 	} {
 		require.Equal(t, time.Second/10, s.tick())
 	}

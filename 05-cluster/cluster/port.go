@@ -3,62 +3,81 @@ package cluster
 import (
 	"encoding/json"
 	"io/fs"
-	"maps"
 	"net"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// Policy is how the connections of a TCP or Unix socket get to the workers. UDP is
+// Policy is how the connections of a TCP or Unix socket get to the workers. UDP sockets are
 // always shared.
 type Policy string
 
-// policies are all there are. Each is in a file of its own, which puts it here.
-var policies = map[Policy]func(*Primary, *port) scheduler{}
+const (
+	// RoundRobin: the primary accepts, and gives each connection to the idle worker that
+	// has waited longest. It is Node's SCHED_RR.
+	RoundRobin Policy = "rr"
+	// None: the workers have the socket, and race for each connection. It is Node's
+	// SCHED_NONE.
+	None Policy = "none"
+	// Sticky: like RoundRobin, but all connections from one address go to one worker until
+	// that worker leaves, and then to one other. Clients of a Unix socket have no address,
+	// so all of them go to one worker.
+	Sticky Policy = "sticky"
+)
 
-// Policies returns the names of all.
-func Policies() []Policy { return slices.Sorted(maps.Keys(policies)) }
+// Policies returns all policies.
+func Policies() []Policy { return []Policy{None, RoundRobin, Sticky} }
 
-// scheduler is what a policy makes of one port, whose socket it owns. The caller has the
+// scheduler is what a policy makes of one port. It owns the port's socket. Callers hold the
 // primary's mu.
 type scheduler interface {
-	// join lets a worker have its share, and answers it.
-	join(w *Worker, reply message)
-	// leave takes it out again. What it has not accepted comes back when it has ended.
-	leave(w *Worker)
-	// finish lets in nobody any more, has those who wait served, and releases the port.
+	// addWorker answers a worker's query, and gives it its share of the connections.
+	addWorker(w *Worker, reply message)
+	// removeWorker gives it no more. Connections that the worker has not accepted come
+	// back when it ends.
+	removeWorker(w *Worker)
+	// finish accepts nothing more, has the queued connections served, and releases the
+	// port.
 	finish()
-	// turnAway resets the connections that wait, and tells how many.
-	turnAway() int
-	// queued is how many connections no worker has, as far as is known.
+	// rejectAll resets the queued connections, and returns how many there were.
+	rejectAll() int
+	// queued returns how many connections no worker has, as far as that is known.
 	queued() int
-	// close closes the socket, and turns away who comes back.
+	// close closes the socket. It rejects connections that come back later.
 	close()
 }
 
-// port is what workers listen on, by asking for the same key. It is the primary's: that
-// workers end does not close it.
+func newScheduler(policy Policy, p *Primary, pt *port) scheduler {
+	switch policy {
+	case Sticky:
+		return newDispatcher(p, pt, newSticky(pt.workers))
+	case None:
+		return newShared(pt)
+	}
+	return newDispatcher(p, pt, newRoundRobin())
+}
+
+// port is what the workers that ask for the same key listen on. It belongs to the primary:
+// the end of a worker does not close it.
 type port struct {
 	primary   *Primary
 	scheduler scheduler
 	key       string
 	fd        int             // the socket
-	sockname  *sockname       // its address, or nil,
-	address   string          // and for people
-	path      string          // of a Unix socket,
-	file      fs.FileInfo     // and what is there
+	sockname  *sockname       // its address for the protocol, or nil
+	address   string          // its address for people
+	path      string          // of a Unix socket
+	file      fs.FileInfo     // what is at the path
 	data      json.RawMessage // what its workers share
-	members   map[*Worker]bool
-	alone     int // ticks without a worker
+	workers   map[*Worker]bool
+	unused    int // ticks without a worker
 }
 
-// port is the one that the worker asks for, opened if it is the first to do so.
-func (p *Primary) port(w *Worker, q query, data json.RawMessage) (*port, syscall.Errno) {
+// port returns the port that the worker asks for. The first query for it opens it.
+func (p *Primary) port(w *Worker, q query, data json.RawMessage) (*port, error) {
 	pt := p.ports[q.key()]
 	switch {
 	case len(w.ports) >= maxPorts:
@@ -66,20 +85,20 @@ func (p *Primary) port(w *Worker, q query, data json.RawMessage) (*port, syscall
 	case len(data) > maxData:
 		return nil, unix.E2BIG
 	case pt == nil:
-		fd, err := open(q)
-		if err != 0 {
+		fd, err := openSocket(q)
+		if err != nil {
 			return nil, err
 		}
 		pt = p.newPort(q, fd)
 	}
 	if pt.data == nil && string(data) != "null" {
-		pt.data = data // the first one's ticket keys open everybody's sessions
+		pt.data = data // with the first worker's ticket keys, all workers resume TLS sessions
 	}
-	return pt, 0
+	return pt, nil
 }
 
 func (p *Primary) newPort(q query, fd int) *port {
-	pt := &port{primary: p, key: q.key(), fd: fd, sockname: socknameOf(fd), address: q.String(), members: map[*Worker]bool{}}
+	pt := &port{primary: p, key: q.key(), fd: fd, sockname: socknameOf(fd), address: q.String(), workers: map[*Worker]bool{}}
 	if pt.sockname != nil {
 		pt.address = net.JoinHostPort(pt.sockname.Address, strconv.Itoa(pt.sockname.Port))
 	}
@@ -87,49 +106,51 @@ func (p *Primary) newPort(q query, fd int) *port {
 	switch kind := q.kind(); {
 	case kind == "-1":
 		pt.path = *q.Address
-		pt.file, _ = os.Lstat(pt.path) // there is none for an abstract one
+		pt.file, _ = os.Lstat(pt.path) // an abstract socket has no file
 	case strings.HasPrefix(kind, "udp"):
 		policy = None
 	}
-	pt.scheduler = policies[policy](p, pt)
+	pt.scheduler = newScheduler(policy, p, pt)
 	p.ports[pt.key] = pt
 	return pt
 }
 
-func (pt *port) join(w *Worker, reply message) {
-	pt.members[w] = true
-	pt.scheduler.join(w, reply)
+func (pt *port) addWorker(w *Worker, reply message) {
+	pt.workers[w] = true
+	pt.scheduler.addWorker(w, reply)
 }
 
-func (pt *port) leave(w *Worker) {
-	delete(pt.members, w)
-	pt.scheduler.leave(w)
+func (pt *port) removeWorker(w *Worker) {
+	delete(pt.workers, w)
+	pt.scheduler.removeWorker(w)
 }
 
-// age turns away who waits when there has been no worker for too long: the clients shall
-// know. If there are workers, and none wants the port any more, it is released.
-func (pt *port) age(most int) {
-	if len(pt.members) > 0 {
-		pt.alone = 0
+// tick counts ticks without a worker. After too many, the queued connections are rejected, so
+// that their clients know. If there are workers, but on other ports only, the port is
+// released.
+func (pt *port) tick(most int) {
+	if len(pt.workers) > 0 {
+		pt.unused = 0
 		return
 	}
-	if pt.alone++; pt.alone < most {
+	if pt.unused++; pt.unused < most {
 		return
 	}
-	pt.alone = 0
-	if pt.primary.served() {
+	pt.unused = 0
+	if pt.primary.anyPort() {
 		pt.release()
 		return
 	}
-	pt.turnAway()
+	pt.rejectAll()
 }
 
-func (pt *port) turnAway() { pt.turnedAway(pt.scheduler.turnAway()) }
+func (pt *port) rejectAll() { pt.rejected(pt.scheduler.rejectAll()) }
 
-func (pt *port) turnedAway(n int) {
+// rejected counts and reports connections that were reset.
+func (pt *port) rejected(n int) {
 	if n > 0 {
 		pt.primary.reset += n
-		pt.primary.tell(TurnedAway{pt.address, n})
+		pt.primary.events.add(Rejected{pt.address, n})
 	}
 }
 
@@ -142,7 +163,7 @@ func (pt *port) release() {
 	if now, err := os.Lstat(pt.path); err == nil && os.SameFile(now, pt.file) {
 		os.Remove(pt.path)
 	}
-	pt.turnAway()
+	pt.rejectAll()
 	pt.scheduler.close()
-	pt.primary.conclude()
+	pt.primary.finishShutdown()
 }

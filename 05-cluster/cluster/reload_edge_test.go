@@ -15,7 +15,7 @@ import (
 func TestReloadNewWorkerDies(t *testing.T) {
 	t.Parallel()
 	policy := patient()
-	r, next := raiseChanging(t, Settings{Restart: &policy}, goHTTP...)
+	r, next := startChanging(t, Settings{Restart: &policy}, goHTTP...)
 	_, address := r.fork(3)
 	next("go", "late")
 	end := r.begin(t.Context())
@@ -40,7 +40,7 @@ func TestReloadNewWorkerDies(t *testing.T) {
 // All who call Reload while one goes on share the next: that begins after their calls.
 func TestReloadTogether(t *testing.T) {
 	t.Parallel()
-	r, next := raiseChanging(t, Settings{}, goHTTP...)
+	r, next := startChanging(t, Settings{}, goHTTP...)
 	r.fork(2)
 	next("go", "late")
 	ends := []func() error{r.begin(t.Context())}
@@ -62,9 +62,9 @@ func TestReloadTogether(t *testing.T) {
 
 // A reload that is called off is so for who called it: who waits for the next gets that.
 // One who is tired of waiting changes nothing.
-func TestReloadCalledOff(t *testing.T) {
+func TestReloadCanceled(t *testing.T) {
 	t.Parallel()
-	r, next := raiseChanging(t, Settings{}, goHTTP...)
+	r, next := startChanging(t, Settings{}, goHTTP...)
 	r.fork(2)
 	next("go", "late")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -84,9 +84,9 @@ func TestReloadCalledOff(t *testing.T) {
 
 // Of those who share the next reload, too, whoever has begun it may call it off: the others
 // get another. (Which of them begins it is not for a test to say: most of these call it off.)
-func TestReloadCalledOffByOther(t *testing.T) {
+func TestReloadCanceledByOther(t *testing.T) {
 	t.Parallel()
-	r, next := raiseChanging(t, Settings{}, goHTTP...)
+	r, next := startChanging(t, Settings{}, goHTTP...)
 	r.fork(1)
 	next("go", "late")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -111,9 +111,9 @@ func TestReloadCalledOffByOther(t *testing.T) {
 
 // Who calls a reload off does not wait for the worker that it had started: that leaves, or
 // is killed, and the old ones serve.
-func TestReloadCalledOffAtOnce(t *testing.T) {
+func TestReloadCanceledAtOnce(t *testing.T) {
 	t.Parallel()
-	r, next := raiseChanging(t, Settings{ReadyTimeout: 2 * patience, DrainTimeout: 2 * patience}, goHTTP...)
+	r, next := startChanging(t, Settings{ReadyTimeout: 2 * patience, DrainTimeout: 2 * patience}, goHTTP...)
 	_, address := r.fork(2)
 	next("go", "joins")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -123,10 +123,10 @@ func TestReloadCalledOffAtOnce(t *testing.T) {
 	cancel()
 	err := end()
 	require.ErrorIs(t, err, context.Canceled)
-	r.requireTruth(2, calledOff(0, 2, err), "listening", "listening", "leaving") // it does not do so
+	r.requireTruth(2, canceled(0, 2, err), "listening", "listening", "leaving") // it does not do so
 	candidate.Signal(syscall.SIGKILL)
 	require.True(t, r.exitOf(candidate).AfterDisconnect)
-	r.requireTruth(2, calledOff(0, 2, err), listening(2)...)
+	r.requireTruth(2, canceled(0, 2, err), listening(2)...)
 	require.Equal(t, []int{1, 2}, r.ids())
 	require.Contains(t, get(t, "tcp", address), "worker")
 }
@@ -134,7 +134,7 @@ func TestReloadCalledOffAtOnce(t *testing.T) {
 // Shutdown ends a reload, and who waits for the next, while a new worker starts.
 func TestReloadShutdown(t *testing.T) {
 	t.Parallel()
-	r, next := raiseChanging(t, Settings{}, goHTTP...)
+	r, next := startChanging(t, Settings{}, goHTTP...)
 	r.fork(2)
 	next("go", "late")
 	end := r.begin(t.Context())
@@ -143,14 +143,14 @@ func TestReloadShutdown(t *testing.T) {
 	require.NoError(t, r.Shutdown(t.Context()))
 	require.ErrorIs(t, end(), ErrShutdown)
 	require.ErrorIs(t, waiting(), ErrShutdown)
-	r.requireTruth(0, calledOff(0, 0, ErrShutdown))
-	require.Equal(t, "off", r.Status().Replacing)
+	r.requireTruth(0, canceled(0, 0, ErrShutdown))
+	require.Equal(t, "off", r.Status().Restarting)
 }
 
 // And while an old worker finishes what is open. During all that nothing else begins.
 func TestReloadShutdownWhileOldOneDrains(t *testing.T) {
 	t.Parallel()
-	r, next := raiseChanging(t, Settings{DrainTimeout: patience}, "go", "hold")
+	r, next := startChanging(t, Settings{DrainTimeout: patience}, "go", "hold")
 	old, address := r.fork(2)
 	require.NoError(t, askFor(dial(t, "tcp", address)))
 	require.NoError(t, askFor(dial(t, "tcp", address)))
@@ -161,7 +161,7 @@ func TestReloadShutdownWhileOldOneDrains(t *testing.T) {
 	r.requireTruth(2, running(1, 1), "leaving", "listening", "listening")
 	ended := make(chan error, 1)
 	go func() { ended <- r.Shutdown(t.Context()) }()
-	require.Eventually(t, func() bool { return r.Status().Replacing == "off" }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return r.Status().Restarting == "off" }, patience, time.Millisecond)
 	require.ErrorIs(t, r.Scale(1), ErrShutdown)
 	for _, w := range old {
 		w.Signal(syscall.SIGKILL)
@@ -169,19 +169,19 @@ func TestReloadShutdownWhileOldOneDrains(t *testing.T) {
 	require.ErrorIs(t, end(), ErrShutdown)
 	require.NoError(t, <-ended)
 	require.ErrorIs(t, r.Reload(t.Context()), ErrShutdown)
-	r.requireTruth(0, calledOff(1, 0, ErrShutdown))
+	r.requireTruth(0, canceled(1, 0, ErrShutdown))
 }
 
 // During Shutdown no reload begins.
 func TestReloadAfterShutdown(t *testing.T) {
 	t.Parallel()
-	r := raise(t, Settings{DrainTimeout: patience}, "go", "hold")
+	r := startPrimary(t, Settings{DrainTimeout: patience}, "go", "hold")
 	workers, address := r.fork(1)
 	require.NoError(t, askFor(dial(t, "tcp", address)))
 	r.awaitLine("serving /")
 	ended := make(chan error, 1)
 	go func() { ended <- r.Shutdown(t.Context()) }()
-	require.Eventually(t, func() bool { return r.Status().Replacing == "off" }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return r.Status().Restarting == "off" }, patience, time.Millisecond)
 	require.ErrorIs(t, r.Reload(t.Context()), ErrShutdown)
 	r.requireTruth(0, nil, "leaving")
 	workers[0].Signal(syscall.SIGKILL)
@@ -193,7 +193,7 @@ func TestReloadAfterShutdown(t *testing.T) {
 func TestReloadOldWorkerDies(t *testing.T) {
 	t.Parallel()
 	policy := patient()
-	r, next := raiseChanging(t, Settings{Restart: &policy}, goHTTP...)
+	r, next := startChanging(t, Settings{Restart: &policy}, goHTTP...)
 	old, _ := r.fork(2)
 	next("go", "late")
 	end := r.begin(t.Context())
@@ -210,7 +210,7 @@ func TestReloadOldWorkerDies(t *testing.T) {
 // A new worker that is killed while it starts is as good as one that fails by itself.
 func TestReloadNewestKilled(t *testing.T) {
 	t.Parallel()
-	r, next := raiseChanging(t, Settings{}, goHTTP...)
+	r, next := startChanging(t, Settings{}, goHTTP...)
 	r.fork(2)
 	next("go", "late")
 	end := r.begin(t.Context())
@@ -229,7 +229,7 @@ func TestReloadNewestKilled(t *testing.T) {
 func TestReloadOvertakes(t *testing.T) {
 	t.Parallel()
 	policy := patient()
-	r, next := raiseChanging(t, Settings{Restart: &policy}, goHTTP...)
+	r, next := startChanging(t, Settings{Restart: &policy}, goHTTP...)
 	old, _ := r.fork(1)
 	next("go", "late")
 	end := r.begin(t.Context())
@@ -246,9 +246,8 @@ func TestReloadOvertakes(t *testing.T) {
 func TestReloadAwaitsAll(t *testing.T) {
 	t.Parallel()
 	policy := patient()
-	r, next := raiseChanging(t, Settings{Restart: &policy}, goHTTP...)
+	r, next := startChanging(t, Settings{Restart: &policy, ReadyTimeout: shortReady}, goHTTP...)
 	old, _ := r.fork(2)
-	r.readyWithin(time.Second)
 	next("go", "late")
 	end := r.begin(t.Context())
 	candidate := r.late()
@@ -262,7 +261,7 @@ func TestReloadAwaitsAll(t *testing.T) {
 func TestReloadNoticesAtOnce(t *testing.T) {
 	t.Parallel()
 	policy := patient()
-	r, next := raiseChanging(t, Settings{Restart: &policy}, goHTTP...)
+	r, next := startChanging(t, Settings{Restart: &policy}, goHTTP...)
 	r.fork(2)
 	next("go", "late")
 	end := r.begin(t.Context())
@@ -279,7 +278,7 @@ func TestReloadNoticesAtOnce(t *testing.T) {
 // had failed before.
 func TestReloadFailsBeforeShutdown(t *testing.T) {
 	t.Parallel()
-	r, next := raiseChanging(t, Settings{DrainTimeout: patience}, "go", "hold")
+	r, next := startChanging(t, Settings{DrainTimeout: patience}, "go", "hold")
 	old, address := r.fork(2)
 	for range 2 {
 		require.NoError(t, askFor(dial(t, "tcp", address)))
@@ -293,7 +292,7 @@ func TestReloadFailsBeforeShutdown(t *testing.T) {
 	exit := await(r, func(e Exit) bool { return e.Worker.ID() == 3 })
 	ended := make(chan error, 1)
 	go func() { ended <- r.Shutdown(t.Context()) }()
-	require.Eventually(t, func() bool { return r.Status().Replacing == "off" }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return r.Status().Restarting == "off" }, patience, time.Millisecond)
 	for _, w := range old {
 		w.Signal(syscall.SIGKILL)
 	}
@@ -306,7 +305,7 @@ func TestReloadFailsBeforeShutdown(t *testing.T) {
 // And this one had replaced all; what it waited for was the end of the last old worker.
 func TestReloadCompleteBeforeShutdown(t *testing.T) {
 	t.Parallel()
-	r, next := raiseChanging(t, Settings{DrainTimeout: patience}, "go", "hold")
+	r, next := startChanging(t, Settings{DrainTimeout: patience}, "go", "hold")
 	old, address := r.fork(1)
 	require.NoError(t, askFor(dial(t, "tcp", address)))
 	r.awaitLine("serving /")
@@ -315,7 +314,7 @@ func TestReloadCompleteBeforeShutdown(t *testing.T) {
 	r.requireTruth(1, running(1, 0), "leaving", "listening")
 	ended := make(chan error, 1)
 	go func() { ended <- r.Shutdown(t.Context()) }()
-	require.Eventually(t, func() bool { return r.Status().Replacing == "off" }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return r.Status().Restarting == "off" }, patience, time.Millisecond)
 	old[0].Signal(syscall.SIGKILL)
 	require.NoError(t, end())
 	require.NoError(t, <-ended)
@@ -325,7 +324,7 @@ func TestReloadCompleteBeforeShutdown(t *testing.T) {
 // New workers that leave by themselves do not keep a reload going: each place is tried once.
 func TestReloadOfThoseWhoLeave(t *testing.T) {
 	t.Parallel()
-	r, next := raiseChanging(t, Settings{}, goHTTP...)
+	r, next := startChanging(t, Settings{}, goHTTP...)
 	r.fork(3)
 	next("go", "listens and leaves")
 	r.Reload(t.Context())
@@ -346,7 +345,7 @@ func init() {
 // Whoever has no time any more starts nothing.
 func TestReloadTooLate(t *testing.T) {
 	t.Parallel()
-	r, _ := raiseChanging(t, Settings{}, goHTTP...)
+	r, _ := startChanging(t, Settings{}, goHTTP...)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorIs(t, r.Reload(ctx), context.Canceled)

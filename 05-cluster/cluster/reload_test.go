@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"context"
 	"fmt"
 	"os/exec"
 	"strconv"
@@ -11,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"playing-with-processes/internal/programtest"
-	"playing-with-processes/internal/visitors"
+	"playing-with-processes/internal/clitest"
+	"playing-with-processes/internal/demo"
 )
 
 // Nobody notices a reload: no request fails of visitors who try nothing twice.
@@ -20,11 +19,11 @@ func TestSoakReload(t *testing.T) {
 	each(t, func(t *testing.T, worker []string) {
 		for _, policy := range Policies() {
 			t.Run(string(policy), func(t *testing.T) {
-				met := reloadUnderLoad(t, policy, worker, 0, visitors.Gather)
+				stats := reloadUnderLoad(t, policy, worker, 0, false)
 				if policy == None && worker[0] == "node" && nodeMajor(t) >= 26 {
 					return // it drops who has just connected, and nobody can keep it from accepting
 				}
-				require.Empty(t, met.CutOff)
+				require.Empty(t, stats.Failures)
 			})
 		}
 	})
@@ -45,8 +44,8 @@ func TestSoakReloadRegulars(t *testing.T) {
 	t.Parallel()
 	for _, policy := range Policies() {
 		t.Run(string(policy), func(t *testing.T) {
-			met := reloadUnderLoad(t, policy, goHTTP, 0, visitors.GatherRegulars)
-			require.Empty(t, met.CutOff)
+			stats := reloadUnderLoad(t, policy, goHTTP, 0, true)
+			require.Empty(t, stats.Failures)
 		})
 	}
 }
@@ -55,37 +54,37 @@ func TestSoakReloadRegulars(t *testing.T) {
 // on its way, and answers the others until the deadline without a word about the end:
 // whoever has kept a connection may lose a request, and nobody else.
 func TestSoakNodeReloadRegulars(t *testing.T) {
-	programtest.NeedNode(t)
+	clitest.NeedNode(t)
 	t.Parallel()
 	for _, policy := range Policies() {
 		t.Run(string(policy), func(t *testing.T) {
-			met := reloadUnderLoad(t, policy, nodeHTTP, time.Second, visitors.GatherRegulars)
-			for _, cut := range met.CutOff {
-				require.True(t, cut.Again, "on the first request of a connection: %v", cut.Err)
+			stats := reloadUnderLoad(t, policy, nodeHTTP, time.Second, true)
+			for _, failure := range stats.Failures {
+				require.True(t, failure.Reused, "on the first request of a connection: %v", failure.Err)
 			}
 		})
 	}
 }
 
 // reloadUnderLoad reloads again and again while so many requests are made.
-func reloadUnderLoad(t *testing.T, policy Policy, worker []string, drain time.Duration, gather func(context.Context, string, int, time.Duration) *visitors.Crowd) visitors.Tally {
+func reloadUnderLoad(t *testing.T, policy Policy, worker []string, drain time.Duration, keepAlive bool) demo.Stats {
 	t.Helper()
-	requests := programtest.Times(1_000, 50_000)
-	r := raise(t, Settings{Policy: policy, DrainTimeout: drain}, worker...)
+	requests := clitest.Times(1_000, 50_000)
+	r := startPrimary(t, Settings{Policy: policy, DrainTimeout: drain}, worker...)
 	_, address := r.fork(loadWorkers)
-	crowd := gather(t.Context(), address, loadVisitors, 0)
+	clients := demo.Start(t.Context(), demo.Load{Address: address, Clients: loadClients, KeepAlive: keepAlive})
 	reloads := 0
-	for crowd.Sofar().Visits() < requests || reloads == 0 {
+	for clients.Snapshot().Requests() < requests || reloads == 0 {
 		require.NoError(t, r.Reload(t.Context()))
 		reloads++
 	}
-	met := crowd.Disperse()
-	require.Zero(t, met.Refused)
-	require.Zero(t, met.Hung)
+	stats := clients.Stop()
+	require.Zero(t, stats.Refused)
+	require.Zero(t, stats.Hung)
 	t.Logf("%d reloads of %d workers: %d requests, %d failed; the longest wait was %v",
-		reloads, loadWorkers, met.Visits(), len(met.CutOff), met.Longest.Round(time.Millisecond))
-	if len(met.CutOff) > 0 {
-		t.Log(fmt.Sprint("the first: ", met.CutOff[0].Err))
+		reloads, loadWorkers, stats.Requests(), len(stats.Failures), stats.Longest.Round(time.Millisecond))
+	if len(stats.Failures) > 0 {
+		t.Log(fmt.Sprint("the first: ", stats.Failures[0].Err))
 	}
-	return met
+	return stats
 }

@@ -12,7 +12,7 @@ import (
 // nothing.
 func TestScale(t *testing.T) {
 	each(t, func(t *testing.T, worker []string) {
-		r, next := raiseChanging(t, Settings{}, worker...)
+		r, next := startChanging(t, Settings{}, worker...)
 		require.NoError(t, r.Scale(3))
 		r.requireTruth(3, nil, listening(3)...)
 		require.NoError(t, r.Scale(3))
@@ -26,7 +26,7 @@ func TestScale(t *testing.T) {
 		r.requireTruth(0, nil)
 		waiting := dial(t, "tcp", address)
 		require.NoError(t, askFor(waiting))
-		require.EqualError(t, r.Scale(-1), "-1 workers: there cannot be less than none")
+		require.EqualError(t, r.Scale(-1), "-1 workers: the number cannot be negative")
 		r.requireTruth(0, nil)
 		next("./nobody")
 		require.ErrorContains(t, r.Scale(1), "nobody")
@@ -35,8 +35,8 @@ func TestScale(t *testing.T) {
 		require.NoError(t, r.Scale(2))
 		require.Contains(t, body(t, waiting), "worker")
 		r.requireTruth(2, nil, listening(2)...)
-		await(r, func(e Scaled) bool { return e == Scaled{0, 2} })
-		require.Empty(t, cmp.Diff([]Scaled{{0, 3}, {3, 1}, {1, 0}}, sofar[Scaled](r)))
+		await(r, func(e Scaled) bool { return e == Scaled{From: 0, To: 2} })
+		require.Empty(t, cmp.Diff([]Scaled{{From: 0, To: 3}, {From: 3, To: 1}, {From: 1, To: 0}}, sofar[Scaled](r)))
 		await(r, func(e Failed) bool { return strings.Contains(e.String(), "nobody") })
 	})
 }
@@ -44,7 +44,7 @@ func TestScale(t *testing.T) {
 // Who asks for fewer workers during a reload gets those, and new ones only.
 func TestScaleDownDuringReload(t *testing.T) {
 	t.Parallel()
-	r, next := raiseChanging(t, Settings{}, goHTTP...)
+	r, next := startChanging(t, Settings{}, goHTTP...)
 	_, address := r.fork(3)
 	next("go", "late")
 	end := r.begin(t.Context())
@@ -61,7 +61,7 @@ func TestScaleDownDuringReload(t *testing.T) {
 // None is none, though one has just been started.
 func TestScaleToNoneDuringReload(t *testing.T) {
 	t.Parallel()
-	r, next := raiseChanging(t, Settings{}, goHTTP...)
+	r, next := startChanging(t, Settings{}, goHTTP...)
 	r.fork(2)
 	next("go", "late")
 	end := r.begin(t.Context())
@@ -76,7 +76,7 @@ func TestScaleToNoneDuringReload(t *testing.T) {
 // Those that are added during a reload are new: it leaves them alone.
 func TestScaleUpDuringReload(t *testing.T) {
 	t.Parallel()
-	r, next := raiseChanging(t, Settings{}, goHTTP...)
+	r, next := startChanging(t, Settings{}, goHTTP...)
 	r.fork(1)
 	next("go", "late")
 	end := r.begin(t.Context())
@@ -94,7 +94,7 @@ func TestScaleUpDuringReload(t *testing.T) {
 // ready costs nobody anything.
 func TestScaleSparesThoseWhoListen(t *testing.T) {
 	t.Parallel()
-	r, next := raiseChanging(t, Settings{}, goHTTP...)
+	r, next := startChanging(t, Settings{}, goHTTP...)
 	workers, address := r.fork(1)
 	next("go", "late")
 	require.NoError(t, r.Scale(2))

@@ -8,20 +8,20 @@ import (
 	"playing-with-processes/internal/drain"
 )
 
-// Serve is http.Serve for a worker. When the worker is to leave it finishes what is open,
-// for as long as the primary's DrainTimeout allows, and returns nil: then exit. Each
-// answer says Connection: close from then on, so that the client sends its next request
-// to somebody else. It closes l.
+// Serve is http.Serve for a worker. When the worker must leave, Serve finishes the requests,
+// for as long as the primary's DrainTimeout allows, and returns nil; then exit. From then on
+// each answer has Connection: close, so that the client sends its next request to another
+// worker. Serve closes l.
 func Serve(l net.Listener, handler http.Handler) error {
 	server := drain.New(handler)
-	serving, drained := make(chan struct{}), make(chan struct{})
+	served, drained := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(drained)
 		select {
-		case <-serving: // no more
+		case <-served:
 		case <-Leaving():
-			link, _ := self()
-			ctx, cancel := context.WithTimeout(context.Background(), link.drain)
+			primary, _ := self()
+			ctx, cancel := context.WithTimeout(context.Background(), primary.drain)
 			defer cancel()
 			server.Drain(ctx)
 		}
@@ -31,7 +31,7 @@ func Serve(l net.Listener, handler http.Handler) error {
 	case <-Leaving():
 		err = nil
 	default:
-		close(serving)
+		close(served)
 	}
 	<-drained
 	return err

@@ -5,31 +5,25 @@ import (
 	"os"
 )
 
-// None: the workers have the socket, and race for each connection. Node's SCHED_NONE.
-const None Policy = "none"
-
-func init() { policies[None] = newShared }
-
-// shared gives each worker the socket itself. The kernel gives each connection to one of
-// those who wait for it, and what no worker has accepted waits in its queue, which the
-// primary keeps. What a worker has accepted is its own: if it dies before it reads, nobody
-// else can; and that it is frozen nobody sees.
+// shared is the scheduler of None: it gives each worker the socket itself. The kernel gives
+// each connection to one of the workers that wait for it. Connections that no worker has
+// accepted wait in the kernel's queue, which the primary keeps open. A connection that a
+// worker has accepted is lost when the worker dies, and a frozen worker goes undetected.
 type shared struct {
 	port   *port
 	socket *os.File
 }
 
-func newShared(_ *Primary, pt *port) scheduler {
-	return shared{pt, os.NewFile(uintptr(pt.fd), pt.key)}
+func newShared(pt *port) shared { return shared{pt, os.NewFile(uintptr(pt.fd), pt.key)} }
+
+// addWorker replies with the socket.
+func (s shared) addWorker(w *Worker, reply message) {
+	reply.Errno = json.RawMessage("0")
+	w.enqueue(reply, s.socket)
 }
 
-func (s shared) join(w *Worker, reply message) {
-	reply.Errno = json.RawMessage("0") // with a socket
-	w.post(reply, s.socket)
-}
-
-func (shared) leave(*Worker) {}
-func (s shared) finish()     { s.port.release() } // the workers may still have it
-func (shared) turnAway() int { return 0 }
-func (s shared) queued() int { return backlogOf(s.socket) }
-func (s shared) close()      { s.socket.Close() }
+func (shared) removeWorker(*Worker) {}
+func (s shared) finish()            { s.port.release() } // the workers still have the socket
+func (shared) rejectAll() int       { return 0 }
+func (s shared) queued() int        { return backlogOf(s.socket) }
+func (s shared) close()             { s.socket.Close() }

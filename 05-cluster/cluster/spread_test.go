@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"playing-with-processes/internal/programtest"
-	"playing-with-processes/internal/visitors"
+	"playing-with-processes/internal/clitest"
+	"playing-with-processes/internal/demo"
 
 	"github.com/stretchr/testify/require"
 )
@@ -17,7 +17,7 @@ import (
 func TestSpreadSequential(t *testing.T) {
 	each(t, func(t *testing.T, worker []string) {
 		const requests, workers = 1000, 4
-		r := raise(t, Settings{Policy: RoundRobin}, worker...)
+		r := startPrimary(t, Settings{Policy: RoundRobin}, worker...)
 		all, address := r.fork(workers)
 		answered := map[string]int{}
 		for range requests {
@@ -34,7 +34,7 @@ func TestSpreadSequential(t *testing.T) {
 func TestSpreadParallel(t *testing.T) {
 	each(t, func(t *testing.T, worker []string) {
 		const requests, clients, workers = 2000, 20, 4
-		r := raise(t, Settings{Policy: RoundRobin}, worker...)
+		r := startPrimary(t, Settings{Policy: RoundRobin}, worker...)
 		all, address := r.fork(workers)
 		var mu sync.Mutex
 		answered := map[string]int{}
@@ -58,7 +58,7 @@ func TestSpreadParallel(t *testing.T) {
 }
 
 // rest waits until all workers of the port are idle.
-func (r *rig) rest(workers int) {
+func (r *harness) rest(workers int) {
 	r.t.Helper()
 	d := r.dispatcher()
 	idle := func() bool {
@@ -73,23 +73,23 @@ func (r *rig) rest(workers int) {
 
 // Go and Node take turns on one port.
 func TestMixed(t *testing.T) {
-	programtest.NeedNode(t)
+	clitest.NeedNode(t)
 	t.Parallel()
 	for _, policy := range nodePolicies {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()
-			var r *rig
+			var r *harness
 			words := nodeHTTP
-			r = raise(t, Settings{Policy: policy, Command: func() *exec.Cmd { return r.command(words...) }})
+			r = startPrimary(t, Settings{Policy: policy, Command: func() *exec.Cmd { return r.command(words...) }})
 			node, address := r.fork(1)
 			words = goHTTP
 			golang, _ := r.fork(1)
-			crowd := visitors.Gather(t.Context(), address, 8, 0) // with less, one may win every race
-			require.Eventually(t, func() bool { return len(crowd.Sofar().Answered) == 2 }, patience, time.Millisecond)
-			met := crowd.Disperse()
-			require.Contains(t, met.Answered, name(node[0]))
-			require.Contains(t, met.Answered, name(golang[0]))
-			require.Empty(t, met.CutOff)
+			clients := demo.Start(t.Context(), demo.Load{Address: address, Clients: 8}) // with less, one may win every race
+			require.Eventually(t, func() bool { return len(clients.Snapshot().Answered) == 2 }, patience, time.Millisecond)
+			stats := clients.Stop()
+			require.Contains(t, stats.Answered, name(node[0]))
+			require.Contains(t, stats.Answered, name(golang[0]))
+			require.Empty(t, stats.Failures)
 		})
 	}
 }

@@ -6,30 +6,29 @@ import (
 	"slices"
 	"time"
 
-	"playing-with-processes/internal/restart"
 	"playing-with-processes/internal/supervise"
 )
 
-// Status is what there is at one moment.
+// Status is a snapshot of a primary.
 type Status struct {
 	Pid    int    `json:"pid"`
 	Policy Policy `json:"policy"`
-	Size   int    `json:"size"` // how many workers there shall be
-	// Replacing is what is done about failed workers: on, they are replaced; suspended;
-	// trial, one replacement is tried; or off, at the end.
-	Replacing string         `json:"replacing"`
-	Waiting   int            `json:"waiting"` // connections that no worker has, at all ports
-	Reset     int            `json:"reset"`   // connections that were ended because no worker could have them, ever
-	Ports     []PortStatus   `json:"ports"`
-	Workers   []WorkerStatus `json:"workers"`
-	Reload    *ReloadStatus  `json:"reload"` // the last one, or null
+	Size   int    `json:"size"` // the number of workers that must run
+	// Restarting says whether failed workers are restarted: on, suspended, probing, or off
+	// in a shutdown.
+	Restarting string         `json:"restarting"`
+	Waiting    int            `json:"waiting"` // connections that no worker has, at all ports
+	Reset      int            `json:"reset"`   // connections so far that no worker could have
+	Ports      []PortStatus   `json:"ports"`
+	Workers    []WorkerStatus `json:"workers"`
+	Reload     *ReloadStatus  `json:"reload"` // the last one, or null
 }
 
 // PortStatus is a port that the workers share.
 type PortStatus struct {
 	Address string `json:"address"`
 	Workers int    `json:"workers"` // that listen on it
-	// Waiting counts those who wait in the kernel, too, but for Unix sockets, and not on macOS.
+	// Waiting counts connections in the primary and, on Linux and for TCP, in the kernel.
 	Waiting int `json:"waiting"`
 }
 
@@ -38,37 +37,30 @@ type WorkerStatus struct {
 	ID  int `json:"id"`
 	Pid int `json:"pid"`
 	// State is starting; online, when it has joined the cluster; listening; leaving; or
-	// disconnected, when it has no channel any more.
+	// disconnected, when its channel has ended though it was not to leave.
 	State    string    `json:"state"`
 	Started  time.Time `json:"started"`
-	Restarts int       `json:"restarts"` // after failures, in its place; a reload begins anew
-	// Connections it has accepted, and Offered those it has been given and has not
-	// accepted. Under None they are null: the kernel hands them out.
-	Connections *int  `json:"connections"`
-	Offered     *int  `json:"offered"`
-	Memory      int64 `json:"memory,omitzero"` // in bytes, where the kernel tells
+	Restarts int       `json:"restarts"` // after failures, in its slot; a reload starts a new count
+	// Accepted and Pending are the connections that it has accepted, and was given and has
+	// not accepted. Under None they are null, because the kernel hands connections out.
+	Accepted *int  `json:"accepted"`
+	Pending  *int  `json:"pending"`
+	Memory   int64 `json:"memory,omitzero"` // in bytes, on Linux
 }
-
-// What a reload comes to. It is called off by the end of its context, or by Shutdown.
-const (
-	ReloadRunning   = "running"
-	ReloadDone      = "done"
-	ReloadFailed    = "failed"
-	ReloadCalledOff = "called off"
-)
 
 // ReloadStatus is a reload.
-type ReloadStatus struct {
-	State    string    `json:"state"`
-	Replaced int       `json:"replaced"`
-	Left     int       `json:"left"` // workers from before it that are there
-	Began    time.Time `json:"began"`
-	Seconds  float64   `json:"seconds"`
-	Error    string    `json:"error,omitzero"`
-}
+type ReloadStatus = supervise.ReloadStatus
 
-// Status tells how things are. The memory is measured, which may take a few milliseconds
-// for each worker.
+// The states of a reload. It is canceled by the end of its context, or by Shutdown.
+const (
+	ReloadRunning  = supervise.ReloadRunning
+	ReloadDone     = supervise.ReloadDone
+	ReloadFailed   = supervise.ReloadFailed
+	ReloadCanceled = supervise.ReloadCanceled
+)
+
+// Status returns a snapshot. It measures memory, which may take a few milliseconds for each
+// worker.
 func (p *Primary) Status() Status {
 	s := p.status()
 	for i := range s.Workers {
@@ -80,91 +72,57 @@ func (p *Primary) Status() Status {
 func (p *Primary) status() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	supervised := p.supervisor.Status()
 	s := Status{
-		Pid:       os.Getpid(),
-		Policy:    p.settings.Policy,
-		Size:      p.size(),
-		Replacing: p.replacing(),
-		Reset:     p.reset,
-		Ports:     []PortStatus{},
-		Workers:   []WorkerStatus{},
-		Reload:    p.reload.status(),
+		Pid:        os.Getpid(),
+		Policy:     p.settings.Policy,
+		Size:       supervised.Size,
+		Restarting: supervised.Restarts.String(),
+		Reset:      p.reset,
+		Ports:      []PortStatus{},
+		Workers:    []WorkerStatus{},
+		Reload:     supervised.Reload,
+	}
+	if supervised.Closed {
+		s.Restarting = "off"
 	}
 	for _, pt := range p.ports {
-		port := PortStatus{pt.address, len(pt.members), pt.scheduler.queued()}
+		port := PortStatus{pt.address, len(pt.workers), pt.scheduler.queued()}
 		s.Ports = append(s.Ports, port)
 		s.Waiting += port.Waiting
 	}
 	slices.SortFunc(s.Ports, func(a, b PortStatus) int { return cmp.Compare(a.Address, b.Address) })
-	for _, w := range p.workers {
-		s.Workers = append(s.Workers, w.status())
+	for _, w := range supervised.Workers {
+		s.Workers = append(s.Workers, workerOf(w.Worker).status(w))
 	}
-	slices.SortFunc(s.Workers, func(a, b WorkerStatus) int { return cmp.Compare(a.ID, b.ID) })
 	return s
 }
 
-func (p *Primary) replacing() string {
-	if p.closing {
-		return "off"
-	}
-	return map[restart.Circuit]string{
-		restart.Closed: "on", restart.Open: "suspended", restart.HalfOpen: "trial",
-	}[p.pool.Circuit(time.Now())]
-}
-
-func (w *Worker) status() WorkerStatus {
+func (w *Worker) status(supervised supervise.WorkerStatus) WorkerStatus {
 	s := WorkerStatus{
-		ID:       w.id,
+		ID:       w.ID(),
 		Pid:      w.Pid(),
-		State:    w.state(),
+		State:    w.stateName(supervised.State),
 		Started:  w.process.Started,
-		Restarts: w.restarts,
+		Restarts: supervised.Restarts,
 	}
 	if w.primary.settings.Policy != None {
-		accepted, offered := w.accepted, len(w.flights)
-		s.Connections, s.Offered = &accepted, &offered
+		accepted, pending := w.accepted, len(w.pending)
+		s.Accepted, s.Pending = &accepted, &pending
 	}
 	return s
 }
 
-func (w *Worker) state() string {
+func (w *Worker) stateName(state supervise.State) string {
 	switch {
-	case w.disconnected:
+	case state == supervise.Starting:
+		return "starting"
+	case state == supervise.Disconnected:
 		return "disconnected"
-	case w.leaving:
+	case state > supervise.Disconnected:
 		return "leaving"
-	case w.ready && len(w.ports) > 0:
+	case len(w.ports) > 0 && state == supervise.Serving:
 		return "listening"
-	case w.online:
-		return "online"
 	}
-	return "starting"
-}
-
-func (r *reload) status() *ReloadStatus {
-	if r == nil {
-		return nil
-	}
-	s := &ReloadStatus{State: r.state(), Replaced: r.replaced, Left: r.left(), Began: r.began}
-	if s.State == ReloadRunning {
-		s.Seconds = time.Since(r.began).Seconds()
-		return s
-	}
-	s.Seconds = r.ended.Sub(r.began).Seconds()
-	if r.err != nil {
-		s.Error = r.err.Error()
-	}
-	return s
-}
-
-func (r *reload) state() string {
-	switch {
-	case !r.isOver():
-		return ReloadRunning
-	case r.calledOff():
-		return ReloadCalledOff
-	case r.err != nil:
-		return ReloadFailed
-	}
-	return ReloadDone
+	return "online"
 }

@@ -16,7 +16,7 @@ import (
 // Each state of a worker is told.
 func TestStatusStates(t *testing.T) {
 	t.Parallel()
-	r, next := raiseChanging(t, Settings{DrainTimeout: patience}, "sleep", "60")
+	r, next := startChanging(t, Settings{DrainTimeout: patience}, "sleep", "60")
 	for _, words := range [][]string{
 		{"sleep", "60"}, {"go", "late"}, {"go", "has closed"}, goHTTP, {"go", "hostile", "never accepts"}, {"go", "cuts off"},
 	} {
@@ -37,7 +37,7 @@ func TestStatusStates(t *testing.T) {
 
 func init() {
 	roles["has closed"] = func(...string) error {
-		w, key, err := rawListen()
+		w, key, err := joinAndListen()
 		if err != nil {
 			return err
 		}
@@ -45,7 +45,7 @@ func init() {
 		return forever()
 	}
 	roles["cuts off"] = func(...string) error {
-		w, err := rawJoin()
+		w, err := joinCluster()
 		if err != nil {
 			return err
 		}
@@ -58,22 +58,22 @@ func init() {
 // that it has not accepted.
 func TestStatusConnections(t *testing.T) {
 	each(t, func(t *testing.T, worker []string) {
-		r, next := raiseChanging(t, Settings{AcceptTimeout: patience}, worker...)
+		r, next := startChanging(t, Settings{AcceptTimeout: patience}, worker...)
 		workers, address := r.fork(1)
 		for range 3 {
 			require.Equal(t, name(workers[0]), get(t, "tcp", address))
 		}
 		require.Eventually(t, func() bool { // the answer may be faster than the news of it
 			status := r.Status().Workers[0]
-			return *status.Connections == 3 && *status.Offered == 0
+			return *status.Accepted == 3 && *status.Pending == 0
 		}, patience, time.Millisecond)
 		next("go", "hostile", "never accepts")
 		stubborn, _ := r.fork(1)
 		require.Eventually(t, func() bool {
 			dial(t, "tcp", address)
-			return *r.Status().Workers[1].Offered == 1
+			return *r.Status().Workers[1].Pending == 1
 		}, patience, time.Millisecond)
-		require.Zero(t, *r.Status().Workers[1].Connections)
+		require.Zero(t, *r.Status().Workers[1].Accepted)
 		r.requireTruth(2, nil, listening(2)...)
 		stubborn[0].Signal(syscall.SIGKILL)
 	})
@@ -82,20 +82,20 @@ func TestStatusConnections(t *testing.T) {
 // Where the kernel does, nobody knows.
 func TestStatusConnectionsUnknown(t *testing.T) {
 	t.Parallel()
-	r := raise(t, Settings{Policy: None}, goHTTP...)
+	r := startPrimary(t, Settings{Policy: None}, goHTTP...)
 	_, address := r.fork(1)
 	require.Contains(t, get(t, "tcp", address), "worker")
 	status := r.Status()
 	require.Equal(t, None, status.Policy)
-	require.Nil(t, status.Workers[0].Connections)
-	require.Nil(t, status.Workers[0].Offered)
+	require.Nil(t, status.Workers[0].Accepted)
+	require.Nil(t, status.Workers[0].Pending)
 	r.requireTruth(1, nil, "listening")
 }
 
 // Who was turned away is counted, for good.
 func TestStatusReset(t *testing.T) {
 	t.Parallel()
-	r := raise(t, Settings{AcceptTimeout: 100 * time.Millisecond, QueueTimeout: 200 * time.Millisecond}, goHTTP...)
+	r := startPrimary(t, Settings{AcceptTimeout: 100 * time.Millisecond, QueueTimeout: 200 * time.Millisecond}, goHTTP...)
 	_, address := r.fork(1)
 	require.NoError(t, r.Scale(0))
 	r.requireTruth(0, nil)
@@ -119,7 +119,7 @@ func TestStatusRestarts(t *testing.T) {
 	t.Parallel()
 	policy := patient()
 	begun := time.Now()
-	r := raise(t, Settings{Restart: &policy}, goHTTP...)
+	r := startPrimary(t, Settings{Restart: &policy}, goHTTP...)
 	workers, _ := r.fork(2)
 	for restarts := range 3 {
 		require.Equal(t, restarts, r.restartsOf(workers[0]))
@@ -139,34 +139,34 @@ func TestStatusRestarts(t *testing.T) {
 	r.requireTruth(2, done(2), listening(2)...)
 }
 
-func (r *rig) restartsOf(w *Worker) int {
+func (r *harness) restartsOf(w *Worker) int {
 	for _, s := range r.Status().Workers {
 		if s.ID == w.ID() {
 			return s.Restarts
 		}
 	}
-	return none
+	return -1
 }
 
 // The names in JSON are a promise to those who read it.
 func TestStatusJSON(t *testing.T) {
 	t.Parallel()
-	r := raise(t, Settings{}, goHTTP...)
+	r := startPrimary(t, Settings{}, goHTTP...)
 	text, err := json.Marshal(r.Status())
 	require.NoError(t, err)
-	require.Equal(t, `{"pid":`+strconv.Itoa(os.Getpid())+`,"policy":"rr","size":0,"replacing":"on",`+
+	require.Equal(t, `{"pid":`+strconv.Itoa(os.Getpid())+`,"policy":"rr","size":0,"restarting":"on",`+
 		`"waiting":0,"reset":0,"ports":[],"workers":[],"reload":null}`, string(text))
 	one, two, at := 1, 2, time.Unix(0, 0).UTC()
 	text, err = json.Marshal(Status{
 		Ports:   []PortStatus{{"127.0.0.1:80", 3, 4}},
 		Workers: []WorkerStatus{{1, 2, "online", at, 5, &one, &two, 6}, {Started: at}},
-		Reload:  &ReloadStatus{"failed", 7, 8, at, 0.5, "why"},
+		Reload:  &ReloadStatus{State: "failed", Replaced: 7, Left: 8, Began: at, Seconds: 0.5, Error: "why"},
 	})
 	require.NoError(t, err)
-	require.Equal(t, `{"pid":0,"policy":"","size":0,"replacing":"","waiting":0,"reset":0,`+
+	require.Equal(t, `{"pid":0,"policy":"","size":0,"restarting":"","waiting":0,"reset":0,`+
 		`"ports":[{"address":"127.0.0.1:80","workers":3,"waiting":4}],`+
 		`"workers":[{"id":1,"pid":2,"state":"online","started":"1970-01-01T00:00:00Z","restarts":5,`+
-		`"connections":1,"offered":2,"memory":6},`+
-		`{"id":0,"pid":0,"state":"","started":"1970-01-01T00:00:00Z","restarts":0,"connections":null,"offered":null}],`+
+		`"accepted":1,"pending":2,"memory":6},`+
+		`{"id":0,"pid":0,"state":"","started":"1970-01-01T00:00:00Z","restarts":0,"accepted":null,"pending":null}],`+
 		`"reload":{"state":"failed","replaced":7,"left":8,"began":"1970-01-01T00:00:00Z","seconds":0.5,"error":"why"}}`, string(text))
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"playing-with-processes/internal/programtest"
+	"playing-with-processes/internal/clitest"
 )
 
 // All of 127.0.0.0/8 is this computer, on Linux: it can be many clients.
@@ -30,12 +30,12 @@ func getAs(t *testing.T, client netip.Addr, address string) string {
 }
 
 // meet lets each client come three times, in mixed order and side by side, and returns
-// whom it has met. Each must meet one worker only.
-func meet(t *testing.T, address string, clients []netip.Addr) (met map[netip.Addr]string) {
+// whom it has stats. Each must meet one worker only.
+func meet(t *testing.T, address string, clients []netip.Addr) (stats map[netip.Addr]string) {
 	t.Helper()
 	visits := slices.Repeat(clients, 3)
 	rand.Shuffle(len(visits), func(i, j int) { visits[i], visits[j] = visits[j], visits[i] })
-	met = map[netip.Addr]string{}
+	stats = map[netip.Addr]string{}
 	strayed := map[netip.Addr]string{}
 	var mu sync.Mutex
 	var done sync.WaitGroup
@@ -44,59 +44,59 @@ func meet(t *testing.T, address string, clients []netip.Addr) (met map[netip.Add
 			for _, client := range some {
 				who := getAs(t, client, address)
 				mu.Lock()
-				if before, ok := met[client]; ok && who != before {
+				if before, ok := stats[client]; ok && who != before {
 					strayed[client] = who
 				}
-				met[client] = who
+				stats[client] = who
 				mu.Unlock()
 			}
 		})
 	}
 	done.Wait()
-	require.Empty(t, strayed, "they have met another, too")
-	return met
+	require.Empty(t, strayed, "they have stats another, too")
+	return stats
 }
 
 // requireSpread requires that nobody has less than four fifths of a fair share.
-func requireSpread(t *testing.T, when string, met map[netip.Addr]string, workers []*Worker) {
+func requireSpread(t *testing.T, when string, stats map[netip.Addr]string, workers []*Worker) {
 	t.Helper()
 	var shares []int
 	for _, w := range workers {
 		share := 0
-		for _, who := range met {
+		for _, who := range stats {
 			if who == name(w) {
 				share++
 			}
 		}
 		shares = append(shares, share)
 	}
-	t.Logf("%s: the clients of each worker, of %d: %v", when, len(met), shares)
+	t.Logf("%s: the clients of each worker, of %d: %v", when, len(stats), shares)
 	for _, share := range shares {
-		require.GreaterOrEqual(t, share, len(met)/len(workers)*4/5)
+		require.GreaterOrEqual(t, share, len(stats)/len(workers)*4/5)
 	}
 }
 
 // Each client meets one worker, as long as that is there, and then one other. Whoever
 // goes or comes, nobody else has to move.
 func TestStickyClients(t *testing.T) {
-	clients := make([]netip.Addr, programtest.Times(200, 1000))
+	clients := make([]netip.Addr, clitest.Times(200, 1000))
 	for i := range clients {
 		clients[i] = netip.AddrFrom4([4]byte{127, 1, byte(i / 250), byte(1 + i%250)})
 	}
 	each(t, func(t *testing.T, worker []string) {
-		for how, end := range map[string]func(r *rig, w *Worker) (next []*Worker){
-			"leaves": func(_ *rig, w *Worker) []*Worker {
+		for how, end := range map[string]func(r *harness, w *Worker) (next []*Worker){
+			"leaves": func(_ *harness, w *Worker) []*Worker {
 				w.Leave()
 				return nil
 			},
-			"is replaced": func(r *rig, w *Worker) []*Worker {
+			"is replaced": func(r *harness, w *Worker) []*Worker {
 				w.Signal(syscall.SIGKILL)
 				r.exitOf(w)
 				return []*Worker{await(r, func(Listening) bool { return true }).Worker}
 			},
 		} {
 			t.Run(how, func(t *testing.T) {
-				r := raise(t, Settings{Policy: Sticky}, worker...)
+				r := startPrimary(t, Settings{Policy: Sticky}, worker...)
 				workers, address := r.fork(4)
 				before := meet(t, address, clients)
 				requireSpread(t, "at first", before, workers)
@@ -119,12 +119,12 @@ func TestStickyClients(t *testing.T) {
 // A worker that hangs holds up its own clients only, and at its end another serves them.
 func TestStickyFrozen(t *testing.T) {
 	each(t, func(t *testing.T, worker []string) {
-		r := raise(t, Settings{Policy: Sticky}, worker...)
+		r := startPrimary(t, Settings{Policy: Sticky}, worker...)
 		workers, address := r.fork(2)
 		i := slices.IndexFunc(workers, func(w *Worker) bool { return name(w) == get(t, "tcp", address) })
 		its, other := workers[i], workers[1-i]
 		neighbour := netip.MustParseAddr("127.0.0.2")
-		for range 3 { // two of them may have the same home
+		for range 3 { // two of them may have the same bucket
 			if getAs(t, neighbour, address) != name(other) {
 				neighbour = neighbour.Next()
 			}

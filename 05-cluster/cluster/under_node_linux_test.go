@@ -7,14 +7,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"playing-with-processes/internal/programtest"
+	"playing-with-processes/internal/clitest"
 )
 
 // suspend stops a worker: what it is given it does not accept.
-func suspend(t *testing.T, w deed) {
+func suspend(t *testing.T, w workerReport) {
 	t.Helper()
 	require.NoError(t, syscall.Kill(w.PID, syscall.SIGSTOP))
-	programtest.RequireStopped(t, w.PID)
+	clitest.RequireStopped(t, w.PID)
 }
 
 // What Node does not keep: a connection that it has given to a worker which dies before
@@ -26,8 +26,8 @@ func suspend(t *testing.T, w deed) {
 // at then, without waiting. And in the end, that of Node, it turns out who had the connection.
 func TestUnderNodeLost(t *testing.T) {
 	t.Parallel()
-	programtest.NeedNode(t)
-	h := visit(t, RoundRobin, "site", "tcp", "127.0.0.1:0")
+	clitest.NeedNode(t)
+	h := startNode(t, RoundRobin, "site", "tcp", "127.0.0.1:0")
 	frozen, address := h.invite(1)
 	suspend(t, frozen[0])
 	others, _ := h.invite(1) // it is the frozen one's turn before
@@ -73,8 +73,8 @@ func glance(t *testing.T, conn net.Conn) error {
 // failure of the worker.
 func TestUnderNodePrimaryKilledMeanwhile(t *testing.T) {
 	t.Parallel()
-	programtest.NeedNode(t)
-	h := visit(t, RoundRobin, "site", "tcp", "127.0.0.1:0")
+	clitest.NeedNode(t)
+	h := startNode(t, RoundRobin, "site", "tcp", "127.0.0.1:0")
 	workers, address := h.invite(4)
 	for _, w := range workers {
 		suspend(t, w)

@@ -19,28 +19,28 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"playing-with-processes/internal/programtest"
-	"playing-with-processes/internal/visitors"
+	"playing-with-processes/internal/clitest"
+	"playing-with-processes/internal/demo"
 )
 
 func init() {
-	roles["site"] = func(args ...string) error { return newGuest().serve(args, 0) }
-	roles["full"] = func(args ...string) error { return newGuest().serve(args, 1) }
+	roles["site"] = func(args ...string) error { return newWorkerServer().serve(args, 0) }
+	roles["full"] = func(args ...string) error { return newWorkerServer().serve(args, 1) }
 	roles["packets"] = packets
 	roles["who"] = func(...string) error { _, err := fmt.Print(who()); return err }
 }
 
-// guest is a worker that does what its visitors ask for.
-type guest struct {
+// workerServer is a worker that does what its visitors ask for.
+type workerServer struct {
 	serving sync.WaitGroup
 	last    chan net.Listener // of /listen
 }
 
-func newGuest() *guest { return &guest{last: make(chan net.Listener, 1)} }
+func newWorkerServer() *workerServer { return &workerServer{last: make(chan net.Listener, 1)} }
 
 // serve serves the addresses, each a network and an address, and what is added later.
 // If most is not 0, each listener has so many connections at a time.
-func (g *guest) serve(addresses []string, most int) error {
+func (g *workerServer) serve(addresses []string, most int) error {
 	for i := 0; i < len(addresses); i += 2 {
 		l, err := Listen(addresses[i], addresses[i+1])
 		if err != nil {
@@ -56,7 +56,7 @@ func (g *guest) serve(addresses []string, most int) error {
 	return nil
 }
 
-func (g *guest) add(l net.Listener) {
+func (g *workerServer) add(l net.Listener) {
 	g.serving.Go(func() {
 		if err := Serve(l, g); !errors.Is(err, net.ErrClosed) && err != nil { // by /close
 			fmt.Fprintln(os.Stderr, err)
@@ -64,7 +64,7 @@ func (g *guest) add(l net.Listener) {
 	})
 }
 
-func (g *guest) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (g *workerServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/open": // until the visitor has finished the request
 		fmt.Printf("worker %d: open\n", os.Getpid())
@@ -108,15 +108,15 @@ func (l limited) Accept() (net.Conn, error) {
 		leave()
 		return nil, err
 	}
-	return guestConn{conn, leave}, nil
+	return serverConn{conn, leave}, nil
 }
 
-type guestConn struct {
+type serverConn struct {
 	net.Conn
 	leave func()
 }
 
-func (c guestConn) Close() error {
+func (c serverConn) Close() error {
 	defer c.leave()
 	return c.Conn.Close()
 }
@@ -153,9 +153,9 @@ func who() string {
 		IsPrimary(), Leaving() != nil, Leave(), err, id, fd)
 }
 
-// host is Node's primary with Go workers.
-type host struct {
-	*rig
+// nodePrimary is Node's primary with Go workers.
+type nodePrimary struct {
+	*harness
 	cmd     *exec.Cmd
 	orders  io.WriteCloser
 	reading sync.WaitGroup // of its output
@@ -164,8 +164,8 @@ type host struct {
 	killed  bool
 }
 
-// deed is what Node's primary tells of a worker.
-type deed struct {
+// workerReport is what Node's primary tells of a worker.
+type workerReport struct {
 	ID, PID     int
 	Address     string // of listening
 	Port        int
@@ -178,7 +178,7 @@ type deed struct {
 // underNode runs a test under Node's primary, with either policy.
 func underNode(t *testing.T, test func(t *testing.T, policy Policy)) {
 	t.Parallel()
-	programtest.NeedNode(t)
+	clitest.NeedNode(t)
 	for _, policy := range nodePolicies {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()
@@ -189,11 +189,11 @@ func underNode(t *testing.T, test func(t *testing.T, policy Policy)) {
 
 // visit starts Node's primary for workers of this role. At the end of the test it ends its
 // cluster, politely and without a complaint.
-func visit(t *testing.T, policy Policy, role ...string) *host {
+func startNode(t *testing.T, policy Policy, role ...string) *nodePrimary {
 	t.Helper()
-	self := programtest.Command(t, programtest.Self(t)) // its clean-up comes last
+	self := clitest.Command(t, clitest.Self(t)) // its clean-up comes last
 	words := append([]string{"testdata/primary_of_go.js", self.Path}, role...)
-	h := &host{rig: &rig{t: t}, cmd: exec.Command("node", words...), ended: make(chan struct{})}
+	h := &nodePrimary{harness: &harness{t: t}, cmd: exec.Command("node", words...), ended: make(chan struct{})}
 	h.more.L = &h.mu
 	h.cmd.Env = append(self.Env, "NODE_CLUSTER_SCHED_POLICY="+string(policy))
 	out, stdout, err := os.Pipe() // with files, Wait waits for Node alone
@@ -234,7 +234,7 @@ func visit(t *testing.T, policy Policy, role ...string) *host {
 }
 
 // kill ends Node, and only Node.
-func (h *host) kill() {
+func (h *nodePrimary) kill() {
 	h.t.Helper()
 	h.killed = true
 	require.NoError(h.t, h.cmd.Process.Kill())
@@ -243,7 +243,7 @@ func (h *host) kill() {
 
 // requireGone requires that a worker has ended well a second after its primary, at the
 // latest.
-func requireGone(t *testing.T, w deed) {
+func requireGone(t *testing.T, w workerReport) {
 	t.Helper()
 	var end, status syscall.WaitStatus
 	require.Eventually(t, func() bool {
@@ -256,14 +256,14 @@ func requireGone(t *testing.T, w deed) {
 	require.Zero(t, end)
 }
 
-func (h *host) order(format string, args ...any) {
+func (h *nodePrimary) order(format string, args ...any) {
 	h.t.Helper()
 	_, err := fmt.Fprintf(h.orders, format+"\n", args...)
 	require.NoError(h.t, err)
 }
 
 // told waits for an event, of the worker with this number, unless it is 0.
-func (h *host) told(event string, id int) (d deed) {
+func (h *nodePrimary) told(event string, id int) (d workerReport) {
 	h.t.Helper()
 	number := `\d+`
 	if id > 0 {
@@ -276,7 +276,7 @@ func (h *host) told(event string, id int) (d deed) {
 
 // invite forks n workers, waits until they listen, and returns the address as the last one
 // knows it.
-func (h *host) invite(n int) (workers []deed, address string) {
+func (h *nodePrimary) invite(n int) (workers []workerReport, address string) {
 	h.t.Helper()
 	for range n {
 		h.order("fork")
@@ -291,7 +291,7 @@ func (h *host) invite(n int) (workers []deed, address string) {
 }
 
 // addressOf waits for the next address that a worker prints.
-func (h *host) addressOf(w deed) string {
+func (h *nodePrimary) addressOf(w workerReport) string {
 	h.t.Helper()
 	return h.awaitLine(fmt.Sprintf(`worker %d: (\S*[:/]\S*)`, w.PID))
 }
@@ -299,7 +299,7 @@ func (h *host) addressOf(w deed) string {
 // page is the answer to a request for a path, on a connection of its own.
 func page(t *testing.T, address, path string) string {
 	t.Helper()
-	response, err := visitors.Request(dial(t, "tcp", address), path)
+	response, err := demo.Request(dial(t, "tcp", address), path)
 	require.NoError(t, err)
 	text, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
@@ -312,7 +312,7 @@ type visitor struct {
 	t *testing.T
 }
 
-func (h *host) open(address string) visitor {
+func (h *nodePrimary) open(address string) visitor {
 	h.t.Helper()
 	v := visitor{dial(h.t, "tcp", address), h.t}
 	_, err := io.WriteString(v, "POST /open HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n")
@@ -334,7 +334,7 @@ func (v visitor) finish() *http.Response {
 }
 
 // names are what workers answer.
-func names(workers ...deed) (all []string) {
+func names(workers ...workerReport) (all []string) {
 	for _, w := range workers {
 		all = append(all, fmt.Sprintf("worker %d", w.PID))
 	}
@@ -353,7 +353,7 @@ func TestUnderNodeListen(t *testing.T) {
 		{"tcp4", ":0", `0\.0\.0\.0:\d+`, "0.0.0.0", 4.},
 		{"tcp6", ":0", `\[::]:\d+`, "::", 6.},
 		{"tcp6", "[::1]:0", `\[::1]:\d+`, "::1", 6.},
-		{"tcp", ":0", `\[::]:\d+`, "", 4.}, // Node says 4, too, where no host is given
+		{"tcp", ":0", `\[::]:\d+`, "", 4.}, // Node says 4, too, where no nodePrimary is given
 		{"udp", "127.0.0.1:0", `127\.0\.0\.1:\d+`, "127.0.0.1", "udp4"},
 		{"udp4", ":0", `0\.0\.0\.0:\d+`, "0.0.0.0", "udp4"},
 		{"udp6", "[::1]:0", `\[::1]:\d+`, "::1", "udp6"},
@@ -372,7 +372,7 @@ func TestUnderNodeListen(t *testing.T) {
 				if c.network[:3] == "udp" {
 					role = "packets"
 				}
-				h := visit(t, policy, role, c.network, c.address)
+				h := startNode(t, policy, role, c.network, c.address)
 				workers, address := h.invite(1)
 				others, same := h.invite(1)
 				require.Regexp(t, "^"+c.want+"$", address)
@@ -398,12 +398,12 @@ func TestUnderNodeListen(t *testing.T) {
 func TestUnderNodeListenUnix(t *testing.T) {
 	underNode(t, func(t *testing.T, policy Policy) {
 		path := filepath.Join(t.TempDir(), "s")
-		h := visit(t, policy, "site", "unix", path)
+		h := startNode(t, policy, "site", "unix", path)
 		workers, address := h.invite(2)
 		require.Equal(t, path, address)
 		require.Contains(t, names(workers...), get(t, "unix", path))
 		for _, w := range workers {
-			require.Equal(t, deed{ID: w.ID, PID: w.PID, Address: path, Port: -1, AddressType: -1.}, w)
+			require.Equal(t, workerReport{ID: w.ID, PID: w.PID, Address: path, Port: -1, AddressType: -1.}, w)
 		}
 	})
 }
@@ -411,7 +411,7 @@ func TestUnderNodeListenUnix(t *testing.T) {
 // The second port 0 of each worker is another port, which they have together as well.
 func TestUnderNodeTwoPorts(t *testing.T) {
 	underNode(t, func(t *testing.T, policy Policy) {
-		h := visit(t, policy, "site", "tcp", "127.0.0.1:0", "tcp", "127.0.0.1:0")
+		h := startNode(t, policy, "site", "tcp", "127.0.0.1:0", "tcp", "127.0.0.1:0")
 		workers, first := h.invite(1)
 		second := h.addressOf(workers[0])
 		others, again := h.invite(1)
@@ -427,7 +427,7 @@ func TestUnderNodeTwoPorts(t *testing.T) {
 // What is closed is free, and can be had again; the worker's other listener goes on.
 func TestUnderNodeListenAgain(t *testing.T) {
 	underNode(t, func(t *testing.T, policy Policy) {
-		h := visit(t, policy, "site", "tcp", "127.0.0.1:0")
+		h := startNode(t, policy, "site", "tcp", "127.0.0.1:0")
 		_, control := h.invite(1)
 		address := page(t, control, "/listen?network=tcp&address=127.0.0.1:0")
 		for range 3 {
@@ -449,7 +449,7 @@ func TestUnderNodeListenAgain(t *testing.T) {
 // A worker that comes late shares in what there is.
 func TestUnderNodeLate(t *testing.T) {
 	underNode(t, func(t *testing.T, policy Policy) {
-		h := visit(t, policy, "site", "tcp", "127.0.0.1:0")
+		h := startNode(t, policy, "site", "tcp", "127.0.0.1:0")
 		first, address := h.invite(1)
 		require.Equal(t, names(first[0])[0], get(t, "tcp", address))
 		late, _ := h.invite(1)
@@ -462,7 +462,7 @@ func TestUnderNodeLate(t *testing.T) {
 // A busy port is the error that it is without a cluster, and no obstacle later.
 func TestUnderNodeBusy(t *testing.T) {
 	underNode(t, func(t *testing.T, policy Policy) {
-		h := visit(t, policy, "site", "tcp", "127.0.0.1:0")
+		h := startNode(t, policy, "site", "tcp", "127.0.0.1:0")
 		_, control := h.invite(1)
 		path := filepath.Join(t.TempDir(), "s")
 		for network, address := range map[string]string{ // not of the ports that the kernel gives to clients
@@ -492,7 +492,7 @@ func TestUnderNodeBusy(t *testing.T) {
 // What is wrong with an address is said as net.Listen says it, whoever has found out.
 func TestUnderNodeWrong(t *testing.T) {
 	underNode(t, func(t *testing.T, policy Policy) {
-		h := visit(t, policy, "site", "tcp", "127.0.0.1:0")
+		h := startNode(t, policy, "site", "tcp", "127.0.0.1:0")
 		_, control := h.invite(1)
 		for _, wrong := range [][2]string{
 			{"tcp", "192.0.2.1:0"}, // is somebody else's
@@ -514,7 +514,7 @@ func TestUnderNodeBusyPacket(t *testing.T) {
 		defer holder.Close()
 		_, err = net.ListenPacket("udp", holder.LocalAddr().String())
 		require.ErrorIs(t, err, syscall.EADDRINUSE)
-		h := visit(t, policy, "packets", "udp", holder.LocalAddr().String())
+		h := startNode(t, policy, "packets", "udp", holder.LocalAddr().String())
 		h.order("fork")
 		require.Equal(t, complaint(err), h.awaitLine(`(.*busy.*)`))
 		h.told("exit", 0)
@@ -524,7 +524,7 @@ func TestUnderNodeBusyPacket(t *testing.T) {
 // A worker that was killed is replaced, at the same address.
 func TestUnderNodeRestart(t *testing.T) {
 	underNode(t, func(t *testing.T, policy Policy) {
-		h := visit(t, policy, "site", "tcp", "127.0.0.1:0")
+		h := startNode(t, policy, "site", "tcp", "127.0.0.1:0")
 		workers, address := h.invite(2)
 		h.order("restart")
 		for _, w := range workers {
@@ -539,7 +539,7 @@ func TestUnderNodeRestart(t *testing.T) {
 }
 
 // requireLeft waits for a worker's end, which must be a good one.
-func (h *host) requireLeft(w deed) {
+func (h *nodePrimary) requireLeft(w workerReport) {
 	h.t.Helper()
 	end := h.told("exit", w.ID)
 	require.Zero(h.t, *end.Code)
@@ -549,7 +549,7 @@ func (h *host) requireLeft(w deed) {
 // Who is told to leave finishes what is open, and tells its clients to go elsewhere.
 func TestUnderNodeDisconnect(t *testing.T) {
 	underNode(t, func(t *testing.T, policy Policy) {
-		h := visit(t, policy, "site", "tcp", "127.0.0.1:0")
+		h := startNode(t, policy, "site", "tcp", "127.0.0.1:0")
 		workers, address := h.invite(1)
 		slow, other := h.open(address), dial(t, "tcp", address)
 		in := bufio.NewReader(other)
@@ -574,7 +574,7 @@ func TestUnderNodeDisconnect(t *testing.T) {
 // Who wants to leave tells Node first.
 func TestUnderNodeLeave(t *testing.T) {
 	underNode(t, func(t *testing.T, policy Policy) {
-		h := visit(t, policy, "site", "tcp", "127.0.0.1:0")
+		h := startNode(t, policy, "site", "tcp", "127.0.0.1:0")
 		workers, address := h.invite(1)
 		slow := h.open(address)
 		require.Equal(t, "<nil>", page(t, address, "/leave"))
@@ -587,7 +587,7 @@ func TestUnderNodeLeave(t *testing.T) {
 // Without its primary a worker ends, busy or not, and so the port is free.
 func TestUnderNodePrimaryKilled(t *testing.T) {
 	underNode(t, func(t *testing.T, policy Policy) {
-		h := visit(t, policy, "site", "tcp", "127.0.0.1:0")
+		h := startNode(t, policy, "site", "tcp", "127.0.0.1:0")
 		workers, address := h.invite(2)
 		h.open(address)
 		h.kill()
@@ -605,9 +605,9 @@ func TestUnderNodePrimaryKilled(t *testing.T) {
 // connections before it listens to the workers. Then it is not always the same who is heard first.
 func TestUnderNodeSpread(t *testing.T) {
 	t.Parallel()
-	programtest.NeedNode(t)
+	clitest.NeedNode(t)
 	const requests, odd = 100, 5
-	h := visit(t, RoundRobin, "site", "tcp", "127.0.0.1:0")
+	h := startNode(t, RoundRobin, "site", "tcp", "127.0.0.1:0")
 	workers, address := h.invite(2)
 	answered := map[string]int{}
 	for range requests {
@@ -622,7 +622,7 @@ func TestUnderNodeSpread(t *testing.T) {
 // is not always busy with it is because the worker takes its time.
 func TestUnderNodeFull(t *testing.T) {
 	underNode(t, func(t *testing.T, policy Policy) {
-		h := visit(t, policy, "full", "tcp", "127.0.0.1:0")
+		h := startNode(t, policy, "full", "tcp", "127.0.0.1:0")
 		full, address := h.invite(1)
 		slow := h.open(address)
 		h.invite(1)
@@ -639,8 +639,8 @@ func TestUnderNodeFull(t *testing.T) {
 // If nobody has room, a connection waits.
 func TestUnderNodeAllFull(t *testing.T) {
 	t.Parallel()
-	programtest.NeedNode(t)
-	h := visit(t, RoundRobin, "full", "tcp", "127.0.0.1:0")
+	clitest.NeedNode(t)
+	h := startNode(t, RoundRobin, "full", "tcp", "127.0.0.1:0")
 	_, address := h.invite(2)
 	slow := h.open(address)
 	h.open(address)
@@ -659,7 +659,7 @@ func TestUnderNodeAllFull(t *testing.T) {
 // A worker of Node and one of Go have one port together.
 func TestUnderNodeMixed(t *testing.T) {
 	underNode(t, func(t *testing.T, policy Policy) {
-		h := visit(t, policy, "site", "tcp", "127.0.0.1:0")
+		h := startNode(t, policy, "site", "tcp", "127.0.0.1:0")
 		ours, address := h.invite(1)
 		h.order("fork testdata/http.js 127.0.0.1:0")
 		theirs := h.told("fork", 0)
@@ -686,7 +686,7 @@ func TestUnderNodeMixed(t *testing.T) {
 // A worker's child is nobody's worker, though its environment was the worker's.
 func TestUnderNodeGrandchild(t *testing.T) {
 	underNode(t, func(t *testing.T, policy Policy) {
-		h := visit(t, policy, "site", "tcp", "127.0.0.1:0")
+		h := startNode(t, policy, "site", "tcp", "127.0.0.1:0")
 		_, address := h.invite(1)
 		require.Equal(t, alone+"<nil>", page(t, address, "/child"))
 	})
@@ -711,7 +711,7 @@ func TestAloneListen(t *testing.T) {
 	require.ErrorIs(t, err, syscall.EADDRINUSE)
 	require.Equal(t, want, err)
 	served := make(chan error)
-	go func() { served <- Serve(l, newGuest()) }()
+	go func() { served <- Serve(l, newWorkerServer()) }()
 	require.Equal(t, fmt.Sprintf("worker %d", os.Getpid()), page(t, l.Addr().String(), "/"))
 	require.NoError(t, l.Close())
 	require.ErrorIs(t, <-served, net.ErrClosed)
@@ -728,9 +728,9 @@ func TestAloneListenPacket(t *testing.T) {
 // Who is said to be a worker, but has no way to a primary, is neither.
 func TestAloneUniqueIDWithoutChannel(t *testing.T) {
 	t.Parallel()
-	cmd := programtest.Command(t, programtest.Self(t), "who")
+	cmd := clitest.Command(t, clitest.Self(t), "who")
 	cmd.Env = append(cmd.Env, "NODE_UNIQUE_ID=1")
-	got := programtest.Finish(t, cmd)
+	got := clitest.Finish(t, cmd)
 	const why = `[^,]*NODE_CHANNEL_FD[^,]*`
 	require.Regexp(t, `^primary false, leaving false, leave: `+why+`, listen: `+why+`, "1" ""\n$`, got.Stdout)
 	require.Empty(t, got.Stderr)

@@ -1,8 +1,8 @@
-// The notes' last program. Repaired: the names are those of today (primary, not
-// master); the path does not depend on the directory it is run in; availableParallelism
-// instead of the CPUs that the machine has; and a worker that ends is replaced, which the
-// notes believe cluster does, and it does not. It does no more than that: a worker
-// that fails at once is started again at once, and while none is left the port is closed.
+// The notes' last program, repaired: it uses today's names (primary, not master); the path
+// does not depend on the current directory; it asks for availableParallelism, and not for
+// the CPUs of the machine; and a worker that ends is replaced, which cluster does not do by
+// itself. A worker that fails at once is started again at once, and while no worker is left,
+// the port is closed.
 //
 // node primary.js [PORT [N]]            N worker.js
 // node primary.js PORT N PROGRAM        N workers, any program that listens through a cluster
@@ -18,7 +18,7 @@ if (!(n >= 1 && port >= 0 && port < 65536)) {
   process.exit(2)
 }
 
-// cluster has no setting for it, but runs whatever this is.
+// cluster runs process.execPath, and has no setting for it.
 if (program) process.execPath = path.resolve(program)
 cluster.setupPrimary({
   exec: path.join(__dirname, 'worker.js'),
@@ -39,7 +39,7 @@ cluster.on('exit', (worker, code, signal) => {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.once(signal, () => {
     stopping = true
-    say('stopping: the workers finish what is open')
+    say('stopping: the workers finish their requests')
     cluster.disconnect()
   })
 }

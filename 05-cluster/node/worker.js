@@ -1,5 +1,5 @@
-// The worker.js that the notes leave out: a server like any other. That the port belongs
-// to somebody else it does not notice, and it runs without a cluster as well.
+// The worker.js that the notes do not show: an ordinary server. It does not notice that the
+// primary has the port, and runs without a cluster as well.
 //
 // node worker.js [-addr HOST:PORT]
 const http = require('node:http')
@@ -17,7 +17,7 @@ http.createServer((request, response) => {
   const { pathname, searchParams } = new URL(request.url, 'http://localhost')
   switch (pathname) {
     case '/': return answer(response)
-    case '/crash': throw new Error('a visitor asked for /crash')
+    case '/crash': throw new Error('a client asked for /crash')
     case '/hang': return process.kill(process.pid, 'SIGSTOP')
     case '/slow':
       response.flushHeaders()

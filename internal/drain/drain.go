@@ -1,9 +1,9 @@
-// Package drain serves HTTP until it is told to leave, and then answers all that
-// has come before it ends.
+// Package drain serves HTTP, and when told to drain, answers every request that has
+// arrived before it ends.
 //
-// http.Server.Shutdown does not: it closes connections that look idle, and drops a
-// request that was read a moment after it was called, though the connection had
-// been accepted before. Its callers are to rely on clients that try again.
+// http.Server.Shutdown does not: it closes connections that look idle, and drops a request
+// that it reads a moment after the call, even on a connection that it accepted before. It
+// relies on clients that try again.
 package drain
 
 import (
@@ -15,15 +15,15 @@ import (
 	"time"
 )
 
-// headerFor bounds a client that sends no request, and would hold up a drain.
-const headerFor = 5 * time.Second
+// headerTimeout bounds how long a client that sends no request can delay the drain.
+const headerTimeout = 5 * time.Second
 
 // Server serves HTTP/1. Its methods may be called from several goroutines.
 type Server struct {
-	http      http.Server
-	leaving   atomic.Bool
-	accepting sync.WaitGroup // calls of Serve
-	open      sync.WaitGroup // connections
+	http     http.Server
+	draining atomic.Bool
+	serving  sync.WaitGroup // calls of Serve
+	open     sync.WaitGroup // connections
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -34,44 +34,44 @@ func New(handler http.Handler) *Server {
 	s := new(Server)
 	s.http = http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			a := answer{ResponseWriter: w, leaving: &s.leaving}
-			handler.ServeHTTP(a, r)
-			a.begin()
+			own := responseWriter{ResponseWriter: w, draining: &s.draining}
+			handler.ServeHTTP(own, r)
+			own.begin()
 		}),
-		ReadHeaderTimeout: headerFor,
-		ConnState:         s.count,
+		ReadHeaderTimeout: headerTimeout,
+		ConnState:         s.countConn,
 	}
 	return s
 }
 
-// Serve accepts connections from l until Drain. It closes l, and returns
-// http.ErrServerClosed then.
+// Serve accepts connections from l until Drain, which closes l. It then returns
+// http.ErrServerClosed.
 func (s *Server) Serve(l net.Listener) error {
 	s.mu.Lock()
-	if s.leaving.Load() {
+	if s.draining.Load() {
 		s.mu.Unlock()
 		l.Close()
 		return http.ErrServerClosed
 	}
 	s.listeners = append(s.listeners, l)
-	s.accepting.Add(1)
+	s.serving.Add(1)
 	s.mu.Unlock()
-	defer s.accepting.Done()
+	defer s.serving.Done()
 
 	err := s.http.Serve(l)
-	if s.leaving.Load() {
+	if s.draining.Load() {
 		return http.ErrServerClosed
 	}
 	return err
 }
 
-// Drain closes the listeners, and waits until all connections have ended: each
-// answer that is begun from now on ends its own. An idle connection, on which the
-// next request may be on its way, is waited for until ctx ends. Then what is left is
+// Drain closes the listeners and waits until all connections have ended. Each answer that
+// begins from now on is the last of its connection. An idle connection may carry a request
+// that is still on its way, so it stays open until ctx ends; then every open connection is
 // closed.
 func (s *Server) Drain(ctx context.Context) error {
 	s.mu.Lock()
-	s.leaving.Store(true)
+	s.draining.Store(true)
 	for _, l := range s.listeners {
 		l.Close()
 	}
@@ -79,7 +79,7 @@ func (s *Server) Drain(ctx context.Context) error {
 
 	empty := make(chan struct{})
 	go func() {
-		s.accepting.Wait() // who has been accepted is counted now
+		s.serving.Wait() // now every accepted connection is counted
 		s.open.Wait()
 		close(empty)
 	}()
@@ -92,8 +92,8 @@ func (s *Server) Drain(ctx context.Context) error {
 	}
 }
 
-// count follows the connections. A new one is told of before the next is accepted.
-func (s *Server) count(_ net.Conn, state http.ConnState) {
+// countConn counts open connections. net/http reports a new one before it accepts the next.
+func (s *Server) countConn(_ net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		s.open.Add(1)

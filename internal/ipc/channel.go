@@ -7,74 +7,84 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lastWrite is how long Disconnect waits for a line that another goroutine is
-// writing. Half a line would be lost, a peer that never reads must not hold us.
+// lastWrite is how long Disconnect waits while another goroutine writes. Closing at once
+// would lose half a line; waiting longer, a peer that never reads would block us.
 const lastWrite = time.Second
 
-// Channel is one end of the connection between parent and child. Its methods
-// may be called from several goroutines.
+// Channel is one end of the connection between parent and child. Its methods may be
+// called from several goroutines.
 type Channel struct {
-	cfg    Config
-	socket socket
+	cfg      Config
+	socket   socket
+	outgoing outgoing
+	incoming incoming
+	closed   chan struct{} // closed by end
+	tracing  sync.Mutex    // serializes calls of cfg.Trace
 
-	// writing holds one token. Whoever puts it in may write, and has the two
-	// positions in the outgoing stream below.
-	writing  chan struct{}
-	written  int64 // bytes handed over for writing, ever
-	longLine int64 // where the last line over maxShortLine ended
-
-	// The goroutine that set reading has these.
-	buf, oob []byte
-	decoder  lines
-	received int64 // bytes taken from the kernel, ever
-
-	closed  chan struct{} // closed by end
-	tracing sync.Mutex    // makes calls of cfg.Trace one at a time
-
-	mu       sync.Mutex // guards what follows
-	changed  sync.Cond  // something that follows has changed
-	reading  bool       // a goroutine is in fill
-	ranging  int        // goroutines that want a message
-	ahead    bool       // readAhead is at work
-	noWait   bool       // the peer is dead: read what is there, wait for no more
-	ended    bool
-	inbox    inbox
-	passed   passed
-	flights  []*flight // our handles, in the order of the awaited answers
-	landed   chan struct{}
-	settled  int64 // where the line of the last acknowledged handle ended
-	awaiting int   // callers that need an acknowledgement to go on
-	answers  []byte
-	sockets  map[string]*socketCount
+	mu      sync.Mutex // guards the fields below
+	changed sync.Cond  // signals that one of them has changed
+	reading reading
+	ended   bool
+	inbox   inbox
+	arrived arrivedFD
+	sent    sent
+	replies []byte                  // to Node's own queries, not yet written
+	sockets map[string]*socketCount // by key
 }
 
-// newChannel makes a channel of a connected socket, which it owns from now on.
+// outgoing is the outgoing stream. Its fields belong to the goroutine that has put the
+// token into writing; the token is the right to write.
+type outgoing struct {
+	writing  chan struct{} // has room for one token
+	written  int64         // bytes passed to the kernel so far
+	longLine int64         // where the last line over maxShortLine ended
+}
+
+// incoming is the incoming stream. Its fields belong to the goroutine that has set
+// reading.active.
+type incoming struct {
+	buf, oob []byte
+	lines    lines
+	received int64 // bytes taken from the kernel so far
+}
+
+// reading is which goroutines read, and why.
+type reading struct {
+	active   bool // one goroutine is in fill
+	waiting  int  // goroutines in Receive
+	ahead    bool // readAhead runs
+	nonblock bool // the peer is dead: read what is there, and wait for nothing
+}
+
+// newChannel makes a channel of a connected socket, and takes ownership of it.
 func newChannel(fd int, cfg Config) *Channel {
 	cfg = cfg.withDefaults()
 	c := &Channel{
-		cfg:     cfg,
-		socket:  socket{fd: fd},
-		writing: make(chan struct{}, 1),
-		buf:     make([]byte, readSize),
-		oob:     make([]byte, unix.CmsgSpace(4*maxRights)),
-		decoder: lines{max: cfg.MaxLine},
+		cfg:      cfg,
+		socket:   socket{fd: fd},
+		outgoing: outgoing{writing: make(chan struct{}, 1)},
+		incoming: incoming{
+			buf:   make([]byte, readSize),
+			oob:   make([]byte, unix.CmsgSpace(4*maxRights)),
+			lines: lines{max: cfg.MaxLine},
+		},
 		closed:  make(chan struct{}),
-		landed:  make(chan struct{}),
-		passed:  passed{fd: -1},
+		arrived: arrivedFD{fd: -1},
+		sent:    sent{acked: make(chan struct{})},
 		sockets: map[string]*socketCount{},
 	}
 	c.changed.L = &c.mu
 	return c
 }
 
-// Disconnect closes the channel; nothing tells the peer but the end of the
-// stream. What Send has returned for still arrives. What Messages has not
-// yielded yet is dropped, and handles with it. On a closed channel, whoever
-// closed it, this is ErrClosed.
+// Disconnect closes the channel. The peer only sees the end of the stream. What Send has
+// returned for still arrives; what Messages has not yielded is dropped, and its handles
+// are closed. If the channel was closed before, by either side, Disconnect returns
+// ErrClosed.
 func (c *Channel) Disconnect() error {
 	select {
-	case c.writing <- struct{}{}:
-		c.socket.send(c.takeAnswers(), nil, unix.MSG_DONTWAIT)
+	case c.outgoing.writing <- struct{}{}:
+		c.socket.send(c.takeReplies(), nil, unix.MSG_DONTWAIT)
 	case <-c.closed:
 	case <-time.After(lastWrite):
 	}
@@ -92,8 +102,8 @@ func (c *Channel) Disconnect() error {
 	return nil
 }
 
-// end closes the channel for good; why, if not nil, is the last thing that
-// Messages yields. It reports whether the channel was open until now.
+// end closes the channel. If why is not nil, it is the last error that Messages yields.
+// end reports whether the channel was open before.
 func (c *Channel) end(why error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -107,24 +117,24 @@ func (c *Channel) end(why error) bool {
 	if why != nil {
 		c.inbox.add(item{err: why})
 	}
-	for _, f := range c.flights {
-		c.finish(f, ErrClosed)
+	for _, h := range c.sent.handles {
+		c.finish(h, ErrClosed)
 	}
-	c.flights = nil
-	c.dropPassed()
+	c.sent.handles = nil
+	c.dropArrived()
 	c.changed.Broadcast()
 	return true
 }
 
-// drain takes in what a dead peer has left in the kernel, and ends the channel.
-// It does not wait for the end of the stream, which grandchildren may hold off.
+// drain reads what a dead peer has left in the kernel, and then ends the channel. It does
+// not wait for the end of the stream, because a grandchild may hold the channel open.
 func (c *Channel) drain() {
 	c.mu.Lock()
-	c.noWait = true
-	if c.reading || stopKeepsQueue {
-		// Wakes a reader that found nothing, and keeps out what a grandchild
-		// might go on writing.
-		c.socket.stop(unix.SHUT_RD)
+	c.reading.nonblock = true
+	if c.reading.active || shutdownKeepsQueue {
+		// Wakes a reader that is blocked, and refuses what a grandchild might go on
+		// writing.
+		c.socket.shutdown(unix.SHUT_RD)
 	}
 	c.readUntil(func() bool { return c.ended || c.inbox.over(c.cfg.MaxInbox) })
 	c.mu.Unlock()

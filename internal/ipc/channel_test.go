@@ -13,7 +13,7 @@ import (
 	"sync"
 	"testing"
 
-	"playing-with-processes/internal/programtest"
+	"playing-with-processes/internal/clitest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
@@ -251,7 +251,7 @@ func TestLongLinesTakeLinearWork(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range size / readSize {
-		require.NoError(t, l.cut(chunk, nil))
+		require.NoError(t, l.split(chunk, nil))
 	}
 	runtime.ReadMemStats(&after)
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(5*size))
@@ -289,14 +289,14 @@ func TestHandlesInFlight(t *testing.T) {
 	t.Run("many while little is unread", func(t *testing.T) {
 		noLeaks(t)
 		c, p := pair(t, Config{})
-		before := len(programtest.OpenDescriptors(t))
+		before := len(clitest.OpenDescriptors(t))
 		results := flying(t, c, 100, "x")
 		unanswered(t, c, p, 100)
 		// Each is open here: the listener's, our copy, and the peer's.
-		require.Equal(t, before+1+100+100, len(programtest.OpenDescriptors(t)))
+		require.Equal(t, before+1+100+100, len(clitest.OpenDescriptors(t)))
 		p.write("%s", strings.Repeat(lineACK+"\n", 100))
 		require.Equal(t, make([]error, 100), results())
-		require.Equal(t, before+1+100, len(programtest.OpenDescriptors(t)))
+		require.Equal(t, before+1+100, len(clitest.OpenDescriptors(t)))
 	})
 	t.Run("one behind much that is unread", func(t *testing.T) {
 		noLeaks(t)

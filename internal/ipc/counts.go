@@ -5,16 +5,16 @@ import (
 	"fmt"
 )
 
-// socketCount is what a Node sender wants to know of the connections that one
-// of its servers passed on to us.
+// socketCount counts the connections that a Node server has accepted and sent to us. Node
+// asks for it in server.getConnections and server.close.
 type socketCount struct {
 	open    int
 	closing bool // the sender waits for the last of them
 }
 
-// countSocket notes one more open connection of key, and returns what notes its
-// end. The caller has c.mu.
-func (c *Channel) countSocket(key string) (gone func()) {
+// countSocket counts one more open connection of key, and returns the function to call
+// when it is closed. The caller holds c.mu.
+func (c *Channel) countSocket(key string) (closed func()) {
 	if c.sockets[key] == nil {
 		c.sockets[key] = &socketCount{}
 	}
@@ -32,25 +32,25 @@ func (c *Channel) uncountSocket(key string) {
 	}
 	c.mu.Unlock()
 	if last && count.closing {
-		c.answerAllClosed(key)
-		c.flushAnswers()
+		c.replyAllClosed(key)
+		c.flushReplies()
 	}
 }
 
-// answerCount answers Node's server.getConnections.
-func (c *Channel) answerCount(key string) {
+// replyCount replies to Node's server.getConnections.
+func (c *Channel) replyCount(key string) {
 	c.mu.Lock()
 	open := 0
 	if count := c.sockets[key]; count != nil {
 		open = count.open
 	}
 	c.mu.Unlock()
-	c.answer(fmt.Sprintf(`{"cmd":"NODE_SOCKET_COUNT","key":%s,"count":%d}`, quote(key), open))
+	c.reply(fmt.Sprintf(`{"cmd":"NODE_SOCKET_COUNT","key":%s,"count":%d}`, quote(key), open))
 }
 
-// answerClose answers Node's server.close, now or when the last connection of
-// key ends.
-func (c *Channel) answerClose(key string) {
+// replyClosed replies to Node's server.close, now or when the last connection of key is
+// closed.
+func (c *Channel) replyClosed(key string) {
 	c.mu.Lock()
 	count := c.sockets[key]
 	if count != nil {
@@ -58,15 +58,15 @@ func (c *Channel) answerClose(key string) {
 	}
 	c.mu.Unlock()
 	if count == nil {
-		c.answerAllClosed(key)
+		c.replyAllClosed(key)
 	}
 }
 
-func (c *Channel) answerAllClosed(key string) {
-	c.answer(fmt.Sprintf(`{"cmd":"NODE_SOCKET_ALL_CLOSED","key":%s}`, quote(key)))
+func (c *Channel) replyAllClosed(key string) {
+	c.reply(fmt.Sprintf(`{"cmd":"NODE_SOCKET_ALL_CLOSED","key":%s}`, quote(key)))
 }
 
 func quote(key string) []byte {
-	text, _ := json.Marshal(key) // a string always has a spelling
+	text, _ := json.Marshal(key) // a string cannot fail
 	return text
 }

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// The two variables by which a Node parent tells its child of the channel.
+// The two variables by which a Node parent announces the channel to its child.
 const (
 	channelFD         = "NODE_CHANNEL_FD"
 	serializationMode = "NODE_CHANNEL_SERIALIZATION_MODE"
 )
 
-// outputDelay is how long Wait goes on copying the output of a child that has
-// exited while some grandchild holds the pipe open.
+// outputDelay is how long Wait goes on copying the output of a child that has exited,
+// while a grandchild holds the pipe open.
 const outputDelay = time.Second
 
 // Child is a process at the other end of a channel.
@@ -27,11 +27,10 @@ type Child struct {
 	wait func() (Exit, error)
 }
 
-// Exit says how a process ended. As in Node's 'exit' event, it is either a
-// code or a signal.
+// Exit is how a process ended: with a code or by a signal, as in Node's 'exit' event.
 type Exit struct {
-	Code   int            // meaningful while Signal is 0
-	Signal syscall.Signal // what killed it, or 0
+	Code   int            // valid if Signal is 0
+	Signal syscall.Signal // the signal that killed the process, or 0
 }
 
 func (e Exit) String() string {
@@ -41,7 +40,7 @@ func (e Exit) String() string {
 	return fmt.Sprintf("code %d", e.Code)
 }
 
-// ExitOf is the Exit in the state of a process that has ended.
+// ExitOf returns the Exit of a process that has ended.
 func ExitOf(state *os.ProcessState) Exit {
 	exit := Exit{Code: state.ExitCode()}
 	if status := state.Sys().(syscall.WaitStatus); status.Signaled() {
@@ -50,9 +49,10 @@ func ExitOf(state *os.ProcessState) Exit {
 	return exit
 }
 
-// Self returns the command that starts this program again with other
-// arguments, on the same standard streams: Node's fork('./sub.js') is
-// Fork(Self("sub")). Nothing is copied as by fork(2), which Go cannot do.
+// Self returns the command that starts this program again with other arguments, on the
+// same standard streams: Node's fork('./sub.js') is Fork(Self("sub")). It starts a new
+// process; fork(2) would copy this one, which a Go program cannot do, since the copy
+// would have only one of its threads.
 func Self(args ...string) *exec.Cmd {
 	path, err := os.Executable()
 	cmd := exec.Command(path, args...)
@@ -66,16 +66,16 @@ func Self(args ...string) *exec.Cmd {
 // Fork starts cmd with a channel to it. It is Config{}.Fork(cmd).
 func Fork(cmd *exec.Cmd) (*Child, error) { return Config{}.Fork(cmd) }
 
-// Fork starts cmd with a channel to it. The channel is put behind
-// cmd.ExtraFiles and announced in cmd.Env; cmd may be any program, and reads
-// and writes it only if it knows how. The caller must call Wait.
+// Fork starts cmd with a channel to it. It appends the child's end to cmd.ExtraFiles and
+// announces it in cmd.Env. cmd may be any program; one that does not know the channel
+// just does not use it. The caller must call Wait.
 func (cfg Config) Fork(cmd *exec.Cmd) (*Child, error) {
 	ours, theirs, err := socketpair()
 	if err != nil {
 		return nil, fmt.Errorf("fork: %w", err)
 	}
 	theirEnd := os.NewFile(uintptr(theirs), "channel")
-	// While the parent held it, the child's death would not end the channel.
+	// If the parent kept it open, the child's death would not end the channel.
 	defer theirEnd.Close()
 
 	fd := 3 + len(cmd.ExtraFiles)
@@ -92,25 +92,25 @@ func (cfg Config) Fork(cmd *exec.Cmd) (*Child, error) {
 		c.end(nil)
 		return nil, fmt.Errorf("fork: %w", err)
 	}
-	c.step("start", "pid %d has it as descriptor %d, told by %s=%d and %s=json",
+	c.step("start", "pid %d has it as descriptor %d, announced by %s=%d and %s=json",
 		cmd.Process.Pid, fd, channelFD, fd, serializationMode)
 	child := &Child{Channel: c, cmd: cmd}
 	child.wait = sync.OnceValues(child.reap)
 	return child, nil
 }
 
-// Pid is the process id of the child.
+// Pid returns the process id of the child.
 func (c *Child) Pid() int { return c.cmd.Process.Pid }
 
-// Kill sends the child a signal. Like Node's kill it does not wait for the
-// effect. After Wait has returned it is os.ErrProcessDone.
+// Kill sends the child a signal. Like Node's kill, it does not wait for the effect. After
+// Wait has returned, it returns os.ErrProcessDone.
 func (c *Child) Kill(sig syscall.Signal) error { return c.cmd.Process.Signal(sig) }
 
-// Wait waits until the child has exited, takes in what it had still written,
-// for Messages to yield, and closes the channel. It does not wait for
-// grandchildren that hold the channel or, for more than a second, the output. A
-// child that waits for its messages to be read does not exit: range over
-// Messages, or Disconnect, first. Wait may be called more than once.
+// Wait waits until the child has exited, reads what the child wrote before, for Messages
+// to yield, and closes the channel. It does not wait for grandchildren that hold the
+// channel open, and no longer than a second for those that hold the output open. A child
+// may be unable to exit before its messages are read, so range over Messages, or call
+// Disconnect, first. Wait may be called more than once.
 func (c *Child) Wait() (Exit, error) { return c.wait() }
 
 func (c *Child) reap() (Exit, error) {
@@ -122,7 +122,7 @@ func (c *Child) reap() (Exit, error) {
 	}
 	c.step("exit", "pid %d: %v", state.Pid(), state)
 	if failed := new(exec.ExitError); errors.As(err, &failed) {
-		err = nil // a bad end is what Exit is for
+		err = nil // Exit tells that
 	}
 	return ExitOf(state), err
 }

@@ -96,7 +96,7 @@ func TestSendHandleWhileSomebodyRanges(t *testing.T) {
 		require.Eventually(t, func() bool {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			return c.ranging == want
+			return c.reading.waiting == want
 		}, patience, time.Millisecond)
 	}
 	ranging(1)

@@ -105,7 +105,7 @@ func TestParentTakesNothingButAChannel(t *testing.T) {
 		{"channel", "3", "json", unix.AF_UNIX, unix.SOCK_STREAM, "<nil>"},
 		{"channel, no mode", "3", "", unix.AF_UNIX, unix.SOCK_STREAM, "<nil>"},
 		{"advanced mode", "3", "advanced", unix.AF_UNIX, unix.SOCK_STREAM,
-			`NODE_CHANNEL_SERIALIZATION_MODE="advanced": only json is spoken here`},
+			`NODE_CHANNEL_SERIALIZATION_MODE="advanced": only json is supported`},
 		{"blank before it", " 3", "json", unix.AF_UNIX, unix.SOCK_STREAM, `NODE_CHANNEL_FD=" 3" is not a descriptor`},
 		{"unit behind it", "3fd", "json", unix.AF_UNIX, unix.SOCK_STREAM, `NODE_CHANNEL_FD="3fd" is not a descriptor`},
 		{"mode alone", "", "advanced", unix.AF_UNIX, unix.SOCK_STREAM, ErrNotForked.Error()},

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"playing-with-processes/internal/programtest"
+	"playing-with-processes/internal/clitest"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -370,12 +370,12 @@ func TestDescriptorsOfALineThatDoesNotEnd(t *testing.T) {
 	with := newPlug(t)
 	awaiting := handing(t, c, 1, with.far) // so that the channel reads
 	p.line()
-	before := len(programtest.OpenDescriptors(t))
+	before := len(clitest.OpenDescriptors(t))
 	for range 500 {
 		p.pass("x", with.far, with.far)
 	}
 	waitUntilRead(t, p)
-	require.Less(t, len(programtest.OpenDescriptors(t)), before+10)
+	require.Less(t, len(clitest.OpenDescriptors(t)), before+10)
 	p.write("\n%s\n", lineACK)
 	require.NoError(t, <-awaiting)
 	require.Len(t, receive(t, c).Data, 500)
@@ -405,7 +405,7 @@ func TestHandleThatIsNoSocketIsRefused(t *testing.T) {
 			c, p := pair(t, Config{})
 			fd, err := open()
 			require.NoError(t, err)
-			before := programtest.OpenDescriptors(t)
+			before := clitest.OpenDescriptors(t)
 			require.ErrorIs(t, c.SendHandle(testContext(t), 1, descriptor(fd)), ErrNotAHandle)
 			p.pass(aHandle, fd)
 			data, errs := untilGoOn(t, c, p)
@@ -413,7 +413,7 @@ func TestHandleThatIsNoSocketIsRefused(t *testing.T) {
 			require.Len(t, errs, 1)
 			require.ErrorIs(t, errs[0], ErrHandleLost)
 			require.Equal(t, lineNACK, p.line())
-			require.Equal(t, before, programtest.OpenDescriptors(t))
+			require.Equal(t, before, clitest.OpenDescriptors(t))
 			unix.Close(fd)
 			requireHandles(t, c, p)
 		})
@@ -543,14 +543,14 @@ func TestHandlesAreTakenAgainAfterAFlood(t *testing.T) {
 	defer bounded(t.Name()).Stop()
 	c, p := pair(t, Config{})
 	with, stays := newPlug(t), newPlug(t)
-	before := len(programtest.OpenDescriptors(t))
+	before := len(clitest.OpenDescriptors(t))
 	awaiting := handing(t, c, 1, stays.far) // so that the channel reads
 	p.line()
 	for range maxUndelivered + more {
 		p.pass(aHandle, with.far)
 		p.line()
 	}
-	require.Less(t, len(programtest.OpenDescriptors(t)), before+maxUndelivered+10)
+	require.Less(t, len(clitest.OpenDescriptors(t)), before+maxUndelivered+10)
 	p.write("%s\n", lineACK)
 	require.NoError(t, <-awaiting)
 	for range maxUndelivered {

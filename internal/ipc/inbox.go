@@ -1,18 +1,18 @@
 package ipc
 
-// item is what Messages yields.
+// item is what Receive returns.
 type item struct {
 	msg  Message
 	err  error
 	next *item // in the inbox
 }
 
-// size is about what the item takes in memory. It counts more than the data: a
-// peer must not be able to fill the inbox with a million empty lines for free.
+// size returns about how much memory the item takes. It counts more than the data, so that
+// a peer cannot fill the inbox with a million empty lines for free.
 func (it *item) size() int { return 128 + cap(it.msg.Data) }
 
-// inbox is a queue that knows its size. It is a list, so that nothing of a
-// flood stays behind when it is over.
+// inbox is a queue that knows its size. It is a list, so that it gives back its memory
+// after a flood.
 type inbox struct {
 	first, last *item
 	bytes       int
@@ -32,7 +32,7 @@ func (b *inbox) add(it item) {
 	}
 }
 
-// take returns the oldest item, or false if there is none.
+// take removes the oldest item, or returns false if there is none.
 func (b *inbox) take() (item, bool) {
 	if b.first == nil {
 		return item{}, false
@@ -48,5 +48,5 @@ func (b *inbox) take() (item, bool) {
 	return it, true
 }
 
-// over reports whether the inbox is beyond max. One item always fits.
+// over reports whether the inbox is larger than max. One item always fits.
 func (b *inbox) over(max int) bool { return b.bytes > max && b.first != b.last }

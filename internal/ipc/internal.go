@@ -11,16 +11,16 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// internalMessage is a message of Node itself.
+// internalMessage is one of Node's own messages.
 type internalMessage struct {
 	cmd string
 	msg jsontext.Value // of NODE_HANDLE: the user's message, nil if undefined
-	key string         // of NODE_SOCKET_* and NODE_HANDLE: whose socket it is
+	key string         // of NODE_SOCKET_* and NODE_HANDLE: the server that accepted the socket
 }
 
-// parseInternal tells whether a line is internal by Node's rule: an object
-// whose cmd is a string that starts with NODE_ and goes on. A line that spells
-// no NODE_, nor could in escapes, need not be parsed for that.
+// parseInternal reports whether a line is internal by Node's rule: an object whose cmd is
+// a string that starts with NODE_ and is longer. A line that neither contains NODE_ nor
+// could spell it in escapes need not be parsed.
 func parseInternal(line []byte) (internalMessage, bool) {
 	if !bytes.Contains(line, []byte("NODE_")) && !bytes.Contains(line, []byte(`\u`)) {
 		return internalMessage{}, false
@@ -29,7 +29,7 @@ func parseInternal(line []byte) (internalMessage, bool) {
 }
 
 func decodeInternal(line []byte) (m internalMessage, ok bool) {
-	// Raw, because a field of an unexpected type must not make it unreadable.
+	// Raw values, because a field of an unexpected type must not be an error.
 	var fields struct {
 		Cmd jsontext.Value `json:"cmd"`
 		Msg jsontext.Value `json:"msg"`
@@ -42,7 +42,7 @@ func decodeInternal(line []byte) (m internalMessage, ok bool) {
 	return m, strings.HasPrefix(m.cmd, "NODE_") && m.cmd != "NODE_"
 }
 
-// text is the string that a JSON value is, or "".
+// text returns the string that a JSON value is, or "".
 func text(value jsontext.Value) string {
 	if value.Kind() != '"' {
 		return ""
@@ -51,11 +51,11 @@ func text(value jsontext.Value) string {
 	return string(unquoted)
 }
 
-// cmdCluster marks the messages that Config.Cluster is for.
+// cmdCluster marks the messages that Config.Cluster is about.
 const cmdCluster = "NODE_CLUSTER"
 
-// parse is parseInternal, but those that Config.Cluster makes like others are not
-// internal. As everybody writes them, they show in their first bytes.
+// parse is parseInternal, except that with Config.Cluster a cluster's message is not
+// internal. As Node and we write it, its first bytes tell, and parsing is not needed.
 func (c *Channel) parse(line []byte) (internalMessage, bool) {
 	if c.cfg.Cluster && bytes.HasPrefix(line, []byte(`{"cmd":"`+cmdCluster+`",`)) &&
 		bytes.Count(line, []byte(`"cmd"`)) == 1 && !bytes.Contains(line, []byte(`\u`)) {
@@ -70,42 +70,41 @@ const (
 	lineNACK = `{"cmd":"NODE_HANDLE_NACK"}`
 )
 
-// takeInternal acts on an internal message, and ignores what it does not know,
-// as Node does.
-func (c *Channel) takeInternal(line []byte, start int64, m internalMessage) {
+// handleInternal acts on an internal message. Like Node, it ignores an unknown one.
+func (c *Channel) handleInternal(line []byte, start int64, m internalMessage) {
 	if m.cmd == "NODE_HANDLE" {
-		c.takeHandle(line, start, m)
+		c.receiveHandle(line, start, m)
 		return
 	}
 	c.traceLine("receive", line, -1)
 	switch m.cmd {
 	case "NODE_HANDLE_ACK":
-		c.land(nil)
+		c.acknowledge(nil)
 	case "NODE_HANDLE_NACK":
-		c.land(ErrHandleLost)
+		c.acknowledge(ErrHandleLost)
 	case "NODE_SOCKET_GET_COUNT":
-		c.answerCount(m.key)
+		c.replyCount(m.key)
 	case "NODE_SOCKET_NOTIFY_CLOSE":
-		c.answerClose(m.key)
+		c.replyClosed(m.key)
 	}
 }
 
-// takeHandle acknowledges a handle and delivers it, or refuses it. For each
-// line there must be one answer: Node dies of a second one.
-func (c *Channel) takeHandle(line []byte, start int64, m internalMessage) {
+// receiveHandle acknowledges a handle and delivers it, or refuses it. It sends exactly one
+// answer for each line: a second one would crash Node.
+func (c *Channel) receiveHandle(line []byte, start int64, m internalMessage) {
 	m = unwrap(m)
-	fd := c.takePassed(start)
+	fd := c.takeArrived(start)
 	c.traceLine("receive", line, fd)
 	h, err := c.newHandle(fd, m)
 	if err != nil {
 		if fd >= 0 {
 			discard(fd)
 		}
-		c.answer(lineNACK)
+		c.reply(lineNACK)
 		c.deliver(item{err: fmt.Errorf("receive: %w: %w", ErrHandleLost, err)})
 		return
 	}
-	c.answer(lineACK)
+	c.reply(lineACK)
 	msg := Message{Data: []byte(m.msg), handle: h}
 	if m.msg == nil {
 		msg.Data = []byte("null") // undefined, to Node
@@ -117,8 +116,8 @@ func (c *Channel) takeHandle(line []byte, start int64, m internalMessage) {
 	c.deliver(item{msg: msg})
 }
 
-// unwrap undoes what Node does to a handle that it sends again after a NACK:
-// the NODE_HANDLE becomes the message of another one, each time.
+// unwrap undoes what Node does to a handle that it sends again after a NACK: it makes the
+// whole NODE_HANDLE the message of another one, each time.
 func unwrap(m internalMessage) internalMessage {
 	const retries = 3
 	for range retries {
@@ -131,15 +130,15 @@ func unwrap(m internalMessage) internalMessage {
 	return m
 }
 
-// maxUndelivered is how many handles may lie in the inbox before further ones
-// are refused: a peer must not be able to use up our descriptors.
+// maxUndelivered is how many handles the inbox may hold before further ones are refused, so
+// that a peer cannot use up our descriptors.
 const maxUndelivered = 256
 
-// newHandle makes a handle of a descriptor. The type that the message gives is
-// not trusted, nor needed.
+// newHandle makes a handle of a descriptor. It examines the descriptor itself, and does not
+// trust the type that the message names.
 func (c *Channel) newHandle(fd int, m internalMessage) (*handle, error) {
 	if fd < 0 {
-		return nil, errors.New("no descriptor came with it")
+		return nil, errors.New("it came without a descriptor")
 	}
 	kind, _, err := kindOf(fd)
 	if err != nil {
@@ -148,11 +147,11 @@ func (c *Channel) newHandle(fd int, m internalMessage) (*handle, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.inbox.handles >= maxUndelivered {
-		return nil, fmt.Errorf("%d wait to be taken already", maxUndelivered)
+		return nil, fmt.Errorf("%d handles have not been received yet", maxUndelivered)
 	}
 	h := &handle{file: os.NewFile(uintptr(fd), kind), kind: kind}
 	if m.key != "" && kind == kindSocket {
-		h.gone = c.countSocket(m.key)
+		h.closed = c.countSocket(m.key)
 	}
 	return h, nil
 }

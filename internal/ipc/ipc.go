@@ -1,15 +1,15 @@
 // Package ipc is the channel between a parent and a child process that Node's
-// child_process.fork makes: a connected pair of sockets that carries one JSON
-// value per line, and with a line, if wanted, an open socket. It speaks Node's
-// own wire protocol in both roles, so either end may be a real node.
+// child_process.fork makes: a connected pair of sockets that carries one JSON value per
+// line and, with a line, an open socket. It speaks Node's own wire protocol in both
+// roles, so either end may be a real node.
 //
-// It does not speak Node's "advanced" serialization, and not Windows' pipes.
+// It does not speak Node's "advanced" serialization, and it does not run on Windows.
 //
-// In the order in which the files are best read: fork.go and parent.go make the
-// channel; channel.go owns it; send.go and receive.go move messages, over
-// socket.go, which has the system calls, lines.go, which cuts the stream, and inbox.go;
-// handle.go receives sockets and flight.go sends them; internal.go acts on
-// Node's own messages, answers.go and counts.go answer them; trace.go shows it.
+// Read the files in this order: fork.go and parent.go make the channel, and channel.go
+// owns it. reader.go and writer.go move messages, over socket.go, which makes the system
+// calls, lines.go, which splits the stream, and inbox.go. handle.go and arrived.go
+// receive sockets, sent.go sends them. internal.go handles Node's own messages, and
+// replies.go and counts.go reply to them. trace.go shows it all.
 package ipc
 
 import (
@@ -21,47 +21,46 @@ import (
 )
 
 var (
-	// ErrNotForked: no parent left a channel for this process.
+	// ErrNotForked: no parent has left a channel for this process.
 	ErrNotForked = errors.New("not forked: NODE_CHANNEL_FD is not set")
-	// ErrClosed: the channel was disconnected, by either side.
+	// ErrClosed: one of the two sides has disconnected the channel.
 	ErrClosed = errors.New("channel closed")
-	// ErrReserved: Node keeps objects whose cmd starts with NODE_ to itself;
-	// its receiver would swallow such a message without a word.
+	// ErrReserved: Node reserves objects whose cmd starts with NODE_, and its
+	// receiver would drop such a message silently.
 	ErrReserved = errors.New(`messages with a cmd that starts with "NODE_" are reserved`)
 	// ErrLineTooLong: a message is longer than Config.MaxLine.
 	ErrLineTooLong = errors.New("line too long")
-	// ErrInboxFull: more than Config.MaxInbox arrived, and nobody read it,
-	// while the acknowledgement of a handle was awaited.
+	// ErrInboxFull: more than Config.MaxInbox has arrived unread while a handle
+	// awaited its acknowledgement.
 	ErrInboxFull = errors.New("inbox full")
-	// ErrPeerNotReading: Node's own questions come faster than the peer reads
-	// the answers.
-	ErrPeerNotReading = errors.New("peer asks faster than it reads")
+	// ErrPeerNotReading: the peer sends Node's own queries faster than it reads the
+	// replies.
+	ErrPeerNotReading = errors.New("peer sends queries faster than it reads the replies")
 	// ErrHandleLost: a handle did not reach the receiver.
 	ErrHandleLost = errors.New("handle lost")
-	// ErrNotAHandle: only TCP, UDP and Unix stream sockets can be passed on.
-	ErrNotAHandle = errors.New("not a socket that can be passed")
+	// ErrNotAHandle: only TCP, UDP and Unix stream sockets can be sent.
+	ErrNotAHandle = errors.New("not a socket that can be sent")
 	// ErrNoHandle: the message has no handle of the wanted kind.
 	ErrNoHandle = errors.New("message has no such handle")
 )
 
-// Config holds what may be set before a channel is made. The zero value is
-// ready to use.
+// Config is what can be set before a channel is made. The zero value is ready to use.
 type Config struct {
-	// MaxLine is the longest message sent or accepted, in bytes of JSON;
-	// 0 means 64 MiB. A peer that goes beyond it is disconnected.
+	// MaxLine is the longest message sent or received, in bytes of JSON; 0 means
+	// 64 MiB. A peer that sends a longer one is disconnected.
 	MaxLine int
-	// MaxInbox bounds what is read ahead, in bytes of memory, while a handle
-	// awaits its acknowledgement; 0 means 64 MiB. A peer that goes beyond it
-	// is disconnected. After that, and until somebody waits in Messages, a
-	// quarter of it may be read ahead; else nothing is: it waits in the
-	// kernel, and with it the sender.
+	// MaxInbox bounds what is read ahead while a handle awaits its
+	// acknowledgement, in bytes of memory; 0 means 64 MiB. A peer that sends more
+	// is disconnected. From the acknowledgement until the next Receive, up to a
+	// quarter of it may be read ahead. At other times nothing is read ahead:
+	// messages wait in the kernel, and then the sender waits.
 	MaxInbox int
 	// Cluster makes the messages of Node's cluster module, whose cmd is
-	// NODE_CLUSTER, messages like all others: Messages yields them, and they can
-	// be sent. Without it they are Node's own: ignored, and refused.
+	// NODE_CLUSTER, ordinary messages, to be sent and received like all others.
+	// Otherwise they are Node's own: Send refuses them, and the reader drops them.
 	Cluster bool
-	// Trace, if set, is told every step and every line. It is called from
-	// several goroutines, one at a time, and must not use the channel.
+	// Trace, if set, is called with every step and every line: from several
+	// goroutines, but not concurrently. It must not use the channel.
 	Trace func(Event)
 }
 
@@ -76,8 +75,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// asNode makes the codec as tolerant as Node's JSON.parse, and keeps the
-// escapes of JSON that passes through: a lone surrogate has no other spelling.
+// asNode makes the codec accept what Node's JSON.parse accepts, and keeps the escapes
+// of JSON that is passed through: a lone surrogate cannot be written without one.
 var asNode = json.JoinOptions(
 	jsontext.AllowDuplicateNames(true),
 	jsontext.AllowInvalidUTF8(true),

@@ -2,18 +2,18 @@ package ipc
 
 import "bytes"
 
-// lines cuts a stream of bytes at its newlines, however it arrives in pieces.
-// Each byte is looked at once, whatever the length of the line.
+// lines splits a stream of bytes at its newlines, whatever pieces it arrives in. It looks
+// at each byte once, however long the line is.
 type lines struct {
 	max     int    // longest line accepted
-	partial []byte // the line under way
+	partial []byte // the incomplete line so far
 	start   int64  // where in the stream that line begins
 }
 
-// cut hands emit every line that chunk completes, and where it began. The line
-// is emit's to keep; chunk may be used again. After ErrLineTooLong the stream
-// cannot be followed any more.
-func (l *lines) cut(chunk []byte, emit func(line []byte, start int64)) error {
+// split calls emit with each line that chunk completes, and with the offset at which the
+// line began. emit may keep the line; chunk may be used again. After ErrLineTooLong the
+// stream cannot be split any further.
+func (l *lines) split(chunk []byte, emit func(line []byte, start int64)) error {
 	for {
 		i := bytes.IndexByte(chunk, '\n')
 		if i < 0 {
@@ -29,8 +29,8 @@ func (l *lines) cut(chunk []byte, emit func(line []byte, start int64)) error {
 	}
 }
 
-// keep adds a piece to the line under way. That its room grows by a factor keeps
-// the work for a long line linear.
+// keep appends a piece to the incomplete line. Its capacity grows by a factor, so that the
+// work for a long line stays linear.
 func (l *lines) keep(piece []byte) error {
 	length := len(l.partial) + len(piece)
 	if length > l.max {

@@ -20,7 +20,7 @@ func cutAll(stream []byte, max int, sizes []byte) (got []string, starts []int64,
 			piece++
 		}
 		chunk := bytes.Clone(stream[:n])
-		err = l.cut(chunk, func(line []byte, start int64) {
+		err = l.split(chunk, func(line []byte, start int64) {
 			got = append(got, string(line))
 			starts = append(starts, start)
 		})

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"playing-with-processes/internal/programtest"
+	"playing-with-processes/internal/clitest"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -190,4 +190,4 @@ func (p *peer) pass(text string, fds ...int) {
 }
 
 // noLeaks: the tests here run one at a time.
-var noLeaks = programtest.NoLeaks
+var noLeaks = clitest.NoLeaks

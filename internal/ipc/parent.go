@@ -13,10 +13,10 @@ import (
 // Config{}.Parent().
 func Parent() (*Channel, error) { return Config{}.Parent() }
 
-// Parent returns the channel to the process that forked this one, or
-// ErrNotForked. Call it first in main, and once: it takes the channel out of
-// the environment and marks it close-on-exec, so that no grandchild inherits
-// either. Node's child does the same before it runs any user code.
+// Parent returns the channel to the process that forked this one, or ErrNotForked. Call
+// it once, first in main: it removes the channel's variables from the environment and
+// marks the descriptor close-on-exec, so that no grandchild inherits the channel. A Node
+// child does the same before it runs any user code.
 func (cfg Config) Parent() (*Channel, error) {
 	number, mode := os.Getenv(channelFD), os.Getenv(serializationMode)
 	os.Unsetenv(channelFD)
@@ -24,23 +24,23 @@ func (cfg Config) Parent() (*Channel, error) {
 	if number == "" {
 		return nil, ErrNotForked
 	}
-	parsed, err := strconv.ParseInt(number, 10, 32) // the kernel would cut off the rest
+	parsed, err := strconv.ParseInt(number, 10, 32) // the kernel would truncate a longer one
 	if err != nil || parsed < 0 {
 		return nil, fmt.Errorf("%s=%q is not a descriptor", channelFD, number)
 	}
 	fd := int(parsed)
-	// A number that nobody opened may be the runtime's own epoll by now:
-	// touch it only once it has proved to be a channel.
+	// If the parent did not open this number, it may be the runtime's own epoll by
+	// now: change nothing before it has proved to be a channel.
 	if !isStreamSocket(fd) {
 		return nil, fmt.Errorf("%s=%d is not an open AF_UNIX stream socket", channelFD, fd)
 	}
 	syscall.CloseOnExec(fd)
 	if mode != "" && mode != "json" {
 		unix.Close(fd)
-		return nil, fmt.Errorf("%s=%q: only json is spoken here", serializationMode, mode)
+		return nil, fmt.Errorf("%s=%q: only json is supported", serializationMode, mode)
 	}
 	c := newChannel(fd, cfg)
-	c.step("parent", "descriptor %d, by %s, is a channel: set close-on-exec, variables unset", fd, channelFD)
+	c.step("parent", "descriptor %d, from %s, is a channel: set close-on-exec, variables unset", fd, channelFD)
 	return c, nil
 }
 

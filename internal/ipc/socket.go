@@ -7,16 +7,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socket is one end of a connected pair. Its calls block in the kernel, not in
-// Go's poller: a message wakes the thread that waits for it, which is a third
-// faster than waking the poller, and costs a thread per channel.
+// socket is one end of a connected pair. Its calls block in the kernel and not in Go's
+// poller: a message then wakes the waiting thread itself, which takes a third less time,
+// and costs a thread per channel.
 type socket struct {
-	mu sync.RWMutex // held for reading during a call, so that fd stays ours
+	mu sync.RWMutex // read-locked during a call, so that fd is not closed meanwhile
 	fd int          // -1 once closed
 }
 
-// send writes all of out, and rights with its first byte. It returns early only
-// with an error; with MSG_DONTWAIT that may be EAGAIN.
+// send writes all of out, and rights with its first byte. It returns early only with an
+// error; with MSG_DONTWAIT that may be EAGAIN.
 func (s *socket) send(out, rights []byte, flags int) (n int, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -37,11 +37,11 @@ func (s *socket) send(out, rights []byte, flags int) (n int, err error) {
 	return n, nil
 }
 
-// receive reads once. No bytes and no error are the end of the stream.
+// receive reads once. At the end of the stream it returns no bytes and no error.
 func (s *socket) receive(buf, oob []byte, flags int) (n, oobn int, err error) {
-	// This thread is about to leave Go's scheduler. With one CPU, whoever is
-	// ready would wait until the runtime notices: a round trip then takes 1.7
-	// times as long, and 3.5 times with a second goroutine in it.
+	// This thread is about to leave Go's scheduler. On a single CPU, other goroutines
+	// would wait until the runtime notices: a round trip then takes 1.7 times as long,
+	// and 3.5 times with a second goroutine in it.
 	runtime.Gosched()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -61,23 +61,24 @@ func (s *socket) receive(buf, oob []byte, flags int) (n, oobn int, err error) {
 	}
 }
 
-// wait is for an inherited channel that somebody has set O_NONBLOCK on. The
-// flag is not ours to clear: whoever set it may still have the other copy.
+// wait serves an inherited channel that another process has set O_NONBLOCK on. We must not
+// clear the flag: that process may still use its copy of the channel.
 func (s *socket) wait(event int16) {
 	unix.Poll([]unix.PollFd{{Fd: int32(s.fd), Events: event}}, -1)
 }
 
-// stop ends one direction or both, and wakes who waits for it: close(2) would
-// leave them waiting.
-func (s *socket) stop(how int) {
+// shutdown ends one direction or both, and wakes the threads that wait for it. close(2)
+// would leave them waiting.
+func (s *socket) shutdown(how int) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	unix.Shutdown(s.fd, how)
 }
 
-// close wakes who waits for the socket, waits until they are out, and closes it.
+// close wakes the threads that wait for the socket, waits until they have left their
+// calls, and closes it.
 func (s *socket) close() {
-	s.stop(unix.SHUT_RDWR)
+	s.shutdown(unix.SHUT_RDWR)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	unix.Close(s.fd)

@@ -7,14 +7,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// macOS has neither of Linux's flags. Go's runtime takes care of SIGPIPE.
+// macOS has neither of Linux's flags. Go's runtime handles SIGPIPE.
 const receiveFlags, sendFlags = 0, 0
 
-// stopKeepsQueue: SHUT_RD throws away what is queued.
-const stopKeepsQueue = false
+// shutdownKeepsQueue: SHUT_RD discards what is queued.
+const shutdownKeepsQueue = false
 
-// socketpair makes the two ends of a channel. ForkLock keeps other goroutines
-// from starting a program between the call and the close-on-exec.
+// socketpair makes the two ends of a channel. ForkLock keeps other goroutines from
+// starting a program before the descriptors are close-on-exec.
 func socketpair() (ours, theirs int, err error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
@@ -26,9 +26,9 @@ func socketpair() (ours, theirs int, err error) {
 	return fds[0], fds[1], nil
 }
 
-// closeOnExec marks received descriptors. A program started between their
-// arrival and this still inherits them: the blocking read that brings them
-// cannot hold ForkLock.
+// closeOnExec marks received descriptors. A program that is started between their arrival
+// and this call still inherits them: the blocking read that brings them cannot hold
+// ForkLock.
 func closeOnExec(fds []int) {
 	for _, fd := range fds {
 		unix.CloseOnExec(fd)

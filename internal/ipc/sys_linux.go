@@ -7,16 +7,16 @@ import (
 )
 
 const (
-	// receiveFlags: what arrives is close-on-exec from its first moment.
+	// receiveFlags: received descriptors are close-on-exec from the start.
 	receiveFlags = unix.MSG_CMSG_CLOEXEC
-	// stopKeepsQueue: after SHUT_RD, what is queued can still be read.
-	stopKeepsQueue = true
+	// shutdownKeepsQueue: after SHUT_RD, what is queued can still be read.
+	shutdownKeepsQueue = true
 	// sendFlags: a dead peer is an error and not a signal.
 	sendFlags = unix.MSG_NOSIGNAL
 )
 
-// socketpair makes the two ends of a channel, both close-on-exec: a program
-// started at this moment by another goroutine must not inherit them.
+// socketpair makes the two ends of a channel. Both are close-on-exec, so that a program
+// that another goroutine starts at this moment does not inherit them.
 func socketpair() (ours, theirs int, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

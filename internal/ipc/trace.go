@@ -11,25 +11,25 @@ import (
 // Event is a step in the life of a channel, or a line on it.
 type Event struct {
 	Time time.Time
-	// What is "send" or "receive" for a line, and else the step:
-	// "socketpair", "start", "parent", "end", "disconnect", "exit".
+	// What is "send" or "receive" for a line, or the name of a step: "socketpair",
+	// "start", "parent", "end", "disconnect", "exit".
 	What string
-	// Text describes the step, or says what a line of Node's own means.
+	// Text describes the step, or the meaning of one of Node's own lines.
 	Text string
 	// Line is the line without its newline. It is valid during the call.
 	Line []byte
-	// FD is the descriptor that travels with the line, or -1.
+	// FD is the descriptor sent with the line, or -1.
 	FD int
 }
 
-// meanings says what Node's own lines are for.
+// meanings explains Node's own lines.
 var meanings = map[string]string{
-	"NODE_HANDLE":              "the message in msg, and with it a socket",
+	"NODE_HANDLE":              "the message in msg, with a socket",
 	"NODE_HANDLE_ACK":          "the socket has arrived",
 	"NODE_HANDLE_NACK":         "the socket has not arrived",
 	"NODE_SOCKET_GET_COUNT":    "how many connections of this server are open?",
-	"NODE_SOCKET_COUNT":        "so many are open",
-	"NODE_SOCKET_NOTIFY_CLOSE": "tell me when the last of them is closed",
+	"NODE_SOCKET_COUNT":        "the number of open connections",
+	"NODE_SOCKET_NOTIFY_CLOSE": "reply when the last of them is closed",
 	"NODE_SOCKET_ALL_CLOSED":   "the last is closed",
 }
 
@@ -39,7 +39,7 @@ func (c *Channel) step(what, format string, args ...any) {
 	}
 }
 
-// traceLines reports whole lines that leave in one piece.
+// traceLines traces complete lines that are sent in one piece.
 func (c *Channel) traceLines(what string, out []byte, fd int) {
 	if c.cfg.Trace != nil {
 		for line := range bytes.Lines(out) {
@@ -66,8 +66,8 @@ func (c *Channel) trace(e Event) {
 	c.cfg.Trace(e)
 }
 
-// String is the event on one line, for people: long lines are cut, and what
-// would disturb a terminal is masked.
+// String returns the event as one line for people. It cuts long lines, and replaces
+// characters that are not printable.
 func (e Event) String() string {
 	text := e.Text
 	if e.What == "send" || e.What == "receive" {

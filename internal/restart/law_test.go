@@ -19,12 +19,12 @@ type world struct {
 	pool   *Pool
 	now    time.Time
 	fates  []byte
-	places []life
+	slots  []life
 	counts []time.Time // starts after failures
-	trial  int         // the place of the trial start that is under way
+	probe  int         // the slot of the probe start that is under way
 }
 
-// life is what the world knows of a place.
+// life is what the world knows of a slot.
 type life struct {
 	running, serving bool
 	begun, ready     time.Time
@@ -47,36 +47,36 @@ func play(t *testing.T, n int, restarts int, seed uint64, fates []byte) {
 	policy := Default(1)
 	policy.Restarts = restarts
 	policy.Random = rand.New(rand.NewPCG(seed, 0)).Float64
-	w := &world{t: t, policy: policy, now: start, fates: fates, places: make([]life, n), trial: none}
+	w := &world{t: t, policy: policy, now: start, fates: fates, slots: make([]life, n), probe: none}
 	w.pool = New(policy, n, start)
 	for len(w.fates) >= 4 {
 		w.step()
 	}
-	for i := range w.places { // mended: whatever would still go wrong, goes wrong now
-		if w.places[i].running {
+	for i := range w.slots { // mended: whatever would still go wrong, goes wrong now
+		if w.slots[i].running {
 			w.end(i)
 		}
 	}
-	// One trial start, then as many as the limit allows in each period.
+	// One probe start, then as many as the limit allows in each period.
 	recovery := policy.MaxPause + StableAfter + time.Duration(n/policy.Restarts+2)*Period
 	for mended := w.now; !w.whole(); w.step() {
 		require.LessOrEqual(t, w.now.Sub(mended), recovery, "it does not recover")
 	}
-	require.Equal(t, Closed, w.pool.Circuit(w.now.Add(StableAfter)))
+	require.Equal(t, On, w.pool.State(w.now.Add(StableAfter)))
 }
 
 func (w *world) whole() bool {
-	return !slices.ContainsFunc(w.places, func(l life) bool { return !l.running || !l.serving })
+	return !slices.ContainsFunc(w.slots, func(l life) bool { return !l.running || !l.serving })
 }
 
 // step starts whoever is due, and then goes to the next event.
 func (w *world) step() {
-	for number, ok := w.pool.Take(w.now); ok; number, ok = w.pool.Take(w.now) {
+	for number, ok := w.pool.PopDue(w.now); ok; number, ok = w.pool.PopDue(w.now) {
 		w.start(number)
 	}
 	next, which := w.soonest()
 	at, ok := w.pool.Next(w.now)
-	require.True(w.t, ok || slices.ContainsFunc(w.places, func(l life) bool { return l.running }),
+	require.True(w.t, ok || slices.ContainsFunc(w.slots, func(l life) bool { return l.running }),
 		"no worker, and none will ever be started")
 	if ok && (which == none || at.Before(next)) {
 		require.True(w.t, at.After(w.now), "a hot loop: Take has refused what Next says is due")
@@ -91,10 +91,10 @@ func (w *world) step() {
 	w.happens(which)
 }
 
-// soonest is the place where something happens next, if left alone.
+// soonest is the slot where something happens next, if left alone.
 func (w *world) soonest() (at time.Time, which int) {
 	which = none
-	for i, l := range w.places {
+	for i, l := range w.slots {
 		next := l.endsAt
 		if !l.serving {
 			next = l.readyAt
@@ -110,7 +110,7 @@ func (w *world) soonest() (at time.Time, which int) {
 }
 
 func (w *world) happens(i int) {
-	l := &w.places[i]
+	l := &w.slots[i]
 	if !l.serving && !l.readyAt.IsZero() {
 		l.serving, l.ready = true, w.now
 		w.pool.Ready(i, w.now)
@@ -121,12 +121,12 @@ func (w *world) happens(i int) {
 
 // end is the end of a worker, or its retire notice.
 func (w *world) end(i int) {
-	l := &w.places[i]
+	l := &w.slots[i]
 	l.held = l.heldAt(w.now)
 	l.failed = !(l.retires && l.serving)
 	l.running, l.serving = false, false
-	if i == w.trial {
-		w.trial = none
+	if i == w.probe {
+		w.probe = none
 	}
 	if l.failed {
 		w.pool.Ended(i, Reason(1+len(w.fates)%4), w.now)
@@ -137,7 +137,7 @@ func (w *world) end(i int) {
 
 // start is where the laws are.
 func (w *world) start(i int) {
-	l := &w.places[i]
+	l := &w.slots[i]
 	require.False(w.t, l.running, "started twice")
 	if first := l.begun.IsZero(); !first && !l.held {
 		require.GreaterOrEqual(w.t, w.now.Sub(l.begun), w.policy.FirstPause/2, "a hot loop")
@@ -147,12 +147,12 @@ func (w *world) start(i int) {
 		if before := len(w.counts) - 1 - w.policy.Restarts; before >= 0 {
 			require.GreaterOrEqual(w.t, w.now.Sub(w.counts[before]), w.policy.Period, "too many restarts in a period")
 		}
-		if w.trial != none && w.places[w.trial].heldAt(w.now) {
-			w.trial = none
+		if w.probe != none && w.slots[w.probe].heldAt(w.now) {
+			w.probe = none
 		}
-		if !l.held && w.pool.Circuit(w.now) == HalfOpen {
-			require.Equal(w.t, none, w.trial, "two trial starts")
-			w.trial = i
+		if !l.held && w.pool.State(w.now) == Probing {
+			require.Equal(w.t, none, w.probe, "two probe starts")
+			w.probe = i
 		}
 	}
 	*l = life{running: true, begun: w.now, readyAt: w.now}
@@ -170,7 +170,7 @@ func (w *world) start(i int) {
 }
 
 // The laws, for any sequence of events: never more restarts after failures than
-// allowed in any period, no hot loop, one trial start at a time, never zero workers
+// allowed in any period, no hot loop, one probe start at a time, never zero workers
 // for ever; and once the cause is gone, everybody is back within a bounded time.
 func TestLaws(t *testing.T) {
 	for seed := range uint64(600) {

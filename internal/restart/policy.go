@@ -1,9 +1,10 @@
 // Package restart decides when a worker that has ended is started again. It has no
-// clock, no process and no goroutine: it is told what happened and what time it is,
-// so that a test can try years of trouble in a second.
+// clock, no process and no goroutine: its caller says what happened and what time it
+// is, so a test can try years of failures in a second.
 //
-// policy.go holds the numbers, reason.go why a worker has ended, and pool.go what
-// follows from both.
+// Read policy.go, which has the numbers; reason.go, why a worker ended; pool.go, which
+// schedules starts from both; and suspend.go, which stops a crash loop.
+// firsterrors.go remembers how a crash loop began.
 package restart
 
 import (
@@ -13,43 +14,43 @@ import (
 
 // The numbers of Default.
 const (
-	// RestartsPerWorker, in one Period: a worker may meet a few bad requests in a
-	// row, and even Node starts in some 50 ms, so this many cost next to nothing.
+	// RestartsPerWorker, in one Period. A worker may meet a few bad requests in a
+	// row, and even Node starts in about 50 ms, so this many restarts cost little.
 	RestartsPerWorker = 5
-	// Period is short, so that a bad minute is forgotten in the next; systemd's
-	// limit, too, is five starts in ten seconds.
+	// Period is short, so that one bad minute does not count in the next. The limit
+	// of systemd is five starts in ten seconds, too.
 	Period = 10 * time.Second
-	// StableAfter: what is wrong with a program or its surroundings shows when it
-	// starts, or with the first requests.
+	// StableAfter: a fault of a program or its surroundings shows when the program
+	// starts, or with its first requests.
 	StableAfter = 2 * time.Second
-	// FirstPause is hardly noticed, and yet a core that does nothing but restart
-	// such a worker is idle for most of the time.
+	// FirstPause is hardly noticeable, and yet it leaves a core idle most of the
+	// time that does nothing but restart such a worker.
 	FirstPause = 100 * time.Millisecond
-	// MaxPause is how long one may have to wait after the cause has been mended.
+	// MaxPause is the longest wait for a restart after the cause has been removed.
 	MaxPause = 30 * time.Second
 )
 
-// jitter is the part of each pause that is random: what failed together, in this
-// pool or on a hundred machines, shall not come back together.
+// jitter is the random part of each pause. Workers that failed together, in this pool
+// or on a hundred machines, must not come back together.
 const jitter = 0.5
 
 // Policy says how often workers are started again.
 type Policy struct {
-	// At most Restarts starts after failures begin in any stretch of Period.
-	// A first start, or one after a retire notice, does not count.
+	// Restarts is how many starts after a failure may begin in any stretch of
+	// Period. A first start, or one after a retire notice, does not count.
 	Restarts int
 	Period   time.Duration
-	// A worker that was ready for StableAfter has held: it is replaced at once,
-	// and what failed before it is forgotten.
+	// StableAfter is how long a worker must be ready to count as stable. A stable
+	// worker that ends is replaced at once, and its failures are forgotten.
 	StableAfter time.Duration
-	// One that has not is replaced after a pause: after FirstPause the first time,
-	// then after twice as long each time, up to MaxPause.
+	// FirstPause is the pause before an unstable worker is replaced. It doubles
+	// with each failure in a row, up to MaxPause.
 	FirstPause, MaxPause time.Duration
-	// Random is in [0, 1).
+	// Random returns a number in [0, 1).
 	Random func() float64
 }
 
-// Default is the policy for so many workers.
+// Default returns the policy for a number of workers.
 func Default(workers int) Policy {
 	return Policy{
 		Restarts:    RestartsPerWorker * workers,
@@ -61,10 +62,10 @@ func Default(workers int) Policy {
 	}
 }
 
-// pause is what begins with first and doubles with each failure in a row.
-func (p Policy) pause(first time.Duration, inARow int) time.Duration {
+// pause returns a pause that begins at first and doubles with each failure in a row.
+func (p Policy) pause(first time.Duration, failures int) time.Duration {
 	pause := min(first, p.MaxPause)
-	for i := 1; i < inARow && pause < p.MaxPause; i++ {
+	for i := 1; i < failures && pause < p.MaxPause; i++ {
 		pause = min(2*pause, p.MaxPause)
 	}
 	return pause - time.Duration(jitter*p.Random()*float64(pause))

@@ -29,7 +29,7 @@ func started(p *Pool, until time.Duration) (moments []time.Duration) {
 			return moments
 		}
 		now = at
-		for number, ok := p.Take(now); ok; number, ok = p.Take(now) {
+		for number, ok := p.PopDue(now); ok; number, ok = p.PopDue(now) {
 			moments = append(moments, now.Sub(start))
 			p.Ended(number, NeverReady, now)
 		}
@@ -66,10 +66,10 @@ func TestJitter(t *testing.T) {
 	require.Equal(t, 3*RestartsPerWorker, Default(3).Restarts)
 }
 
-// take takes the only place, which must be due.
+// take takes the only slot, which must be due.
 func take(t *testing.T, p *Pool, now time.Time) {
 	t.Helper()
-	number, ok := p.Take(now)
+	number, ok := p.PopDue(now)
 	require.True(t, ok)
 	require.Zero(t, number)
 }
@@ -120,83 +120,83 @@ func TestStableBeyondLimit(t *testing.T) {
 		requireNext(t, p, now, wait)
 		now = now.Add(wait)
 	}
-	require.Equal(t, Closed, p.Circuit(now))
+	require.Equal(t, On, p.State(now))
 }
 
-// A trial start that holds is the end of the trouble, and one that does not, not.
+// A probe start that holds is the end of the trouble, and one that does not, not.
 func TestTrial(t *testing.T) {
 	p, now := New(steady(4), 2, start), start
 	for {
-		for number, ok := p.Take(now); ok; number, ok = p.Take(now) {
+		for number, ok := p.PopDue(now); ok; number, ok = p.PopDue(now) {
 			p.Ended(number, NeverReady, now)
 		}
-		if p.Circuit(now) != Closed {
+		if p.State(now) != On {
 			break
 		}
 		now, _ = p.Next(now)
 	}
-	require.Equal(t, Open, p.Circuit(now))
+	require.Equal(t, Suspended, p.State(now))
 	requireNext(t, p, now, Period)
 
 	now = now.Add(Period)
-	first, ok := p.Take(now)
+	first, ok := p.PopDue(now)
 	require.True(t, ok)
-	require.Equal(t, HalfOpen, p.Circuit(now))
+	require.Equal(t, Probing, p.State(now))
 	_, ok = p.Next(now)
-	require.False(t, ok, "one trial at a time")
+	require.False(t, ok, "one probe at a time")
 	p.Ready(first, now)
 	now = now.Add(StableAfter - 1)
 	p.Ended(first, Crashed, now)
-	require.Equal(t, Open, p.Circuit(now))
+	require.Equal(t, Suspended, p.State(now))
 	requireNext(t, p, now, 2*Period)
 
 	now, _ = p.Next(now)
-	second, ok := p.Take(now)
+	second, ok := p.PopDue(now)
 	require.True(t, ok)
 	require.NotEqual(t, first, second, "whoever has waited longest")
 	p.Ready(second, now)
 	requireNext(t, p, now, StableAfter)
 	now = now.Add(StableAfter)
-	require.Equal(t, Closed, p.Circuit(now))
-	number, ok := p.Take(now)
+	require.Equal(t, On, p.State(now))
+	number, ok := p.PopDue(now)
 	require.True(t, ok, "the others may start again")
 	require.Equal(t, first, number)
 	p.Ended(first, Crashed, now)
 	requireNext(t, p, now, FirstPause) // with a clean record
 }
 
-// Once a trial start has held, a long pause of before is cut short.
+// Once a probe start has held, a long pause of before is cut short.
 func TestTrialCutsPauses(t *testing.T) {
 	p, now := New(steady(4), 2, start), start
-	p.Take(now)
-	p.Take(now)
+	p.PopDue(now)
+	p.PopDue(now)
 	for range 12 { // one wants to be replaced again and again, and so waits longer and longer
 		p.Retire(1, now)
 		now, _ = p.Next(now)
-		p.Take(now)
+		p.PopDue(now)
 	}
-	for p.Circuit(now) != HalfOpen { // the other one fails
+	for p.State(now) != Probing { // the other one fails
 		p.Ended(0, NeverReady, now)
 		now, _ = p.Next(now)
-		p.Take(now)
+		p.PopDue(now)
 	}
 	p.Ready(0, now)
 	p.Ended(1, Crashed, now)
-	_, ok := p.Due(1, now)
-	require.False(t, ok, "while there is a trial start")
+	_, ok := p.DueAt(1, now)
+	require.False(t, ok, "while there is a probe start")
 	requireNext(t, p, now, StableAfter)
 	now = now.Add(StableAfter)
-	number, ok := p.Take(now)
+	number, ok := p.PopDue(now)
 	require.True(t, ok)
 	require.Equal(t, 1, number)
 }
 
-// A trial start that retires has not held: its replacement has to.
+// A probe start that retires has not held: its replacement has to.
 func TestTrialRetires(t *testing.T) {
 	p, now := New(steady(1), 1, start), start
-	for p.Circuit(now) != HalfOpen {
-		p.Take(now)
-		if p.Circuit(now) != HalfOpen {
+	for p.State(now) != Probing {
+		p.PopDue(now)
+		if p.State(now) != Probing {
 			p.Ended(0, NeverReady, now)
 			now, _ = p.Next(now)
 		}
@@ -204,11 +204,11 @@ func TestTrialRetires(t *testing.T) {
 	p.Ready(0, now)
 	p.Retire(0, now)
 	now = now.Add(StableAfter)
-	require.Equal(t, HalfOpen, p.Circuit(now))
-	now, _ = p.Due(0, now)
+	require.Equal(t, Probing, p.State(now))
+	now, _ = p.DueAt(0, now)
 	take(t, p, now)
 	p.Ready(0, now)
-	require.Equal(t, Closed, p.Circuit(now.Add(StableAfter)))
+	require.Equal(t, On, p.State(now.Add(StableAfter)))
 }
 
 // A retire notice is answered at once, again and again, and never counts; but a
@@ -230,7 +230,7 @@ func TestRetire(t *testing.T) {
 		requireNext(t, p, now, FirstPause<<i)
 		now = now.Add(FirstPause << i)
 	}
-	require.Equal(t, Closed, p.Circuit(now))
+	require.Equal(t, On, p.State(now))
 }
 
 // While restarts are suspended for a program that fails, a worker that has held
@@ -238,31 +238,31 @@ func TestRetire(t *testing.T) {
 func TestStableAmongFailures(t *testing.T) {
 	p, now := New(steady(4), 3, start), start
 	for range 3 {
-		_, ok := p.Take(now)
+		_, ok := p.PopDue(now)
 		require.True(t, ok)
 	}
 	p.Ready(1, now)
 	p.Ready(2, now)
 	now = now.Add(time.Minute)
-	for p.Circuit(now) == Closed {
+	for p.State(now) == On {
 		p.Ended(0, NeverReady, now)
 		now, _ = p.Next(now)
-		p.Take(now)
+		p.PopDue(now)
 	}
-	p.Ended(0, NeverReady, now) // the trial has failed
-	require.Equal(t, Open, p.Circuit(now))
+	p.Ended(0, NeverReady, now) // the probe has failed
+	require.Equal(t, Suspended, p.State(now))
 	now = now.Add(15 * time.Second)
 	p.Ended(1, Killed, now)
 	p.Retire(2, now)
 	for _, want := range []int{1, 2} {
-		number, ok := p.Take(now)
+		number, ok := p.PopDue(now)
 		require.True(t, ok)
 		require.Equal(t, want, number)
 	}
-	require.Equal(t, Open, p.Circuit(now))
+	require.Equal(t, Suspended, p.State(now))
 }
 
-// Who was asked to end is not replaced, trial or not, and nobody unknown matters.
+// Who was asked to end is not replaced, probe or not, and nobody unknown matters.
 func TestAsked(t *testing.T) {
 	p, now := New(steady(1), 1, start), start
 	take(t, p, now)
@@ -272,9 +272,9 @@ func TestAsked(t *testing.T) {
 	p.Ended(0, NeverReady, now)
 	now, _ = p.Next(now)
 	take(t, p, now)
-	require.Equal(t, HalfOpen, p.Circuit(now))
+	require.Equal(t, Probing, p.State(now))
 	p.Ended(0, Asked, now)
-	require.Equal(t, Closed, p.Circuit(now), "there is nobody to be suspended")
+	require.Equal(t, On, p.State(now), "there is nobody to be suspended")
 	_, ok := p.Next(now)
 	require.False(t, ok)
 	p.Ended(0, Crashed, now)
@@ -288,19 +288,19 @@ func TestAsked(t *testing.T) {
 func TestAskedAmongSuspended(t *testing.T) {
 	p, now := New(steady(1), 3, start), start
 	for range 3 {
-		p.Take(now)
+		p.PopDue(now)
 	}
 	p.Ended(0, NeverReady, now)
 	p.Ended(1, NeverReady, now)
-	require.Equal(t, []int{0, 1, 2}, p.Places())
+	require.Equal(t, []int{0, 1, 2}, p.Slots())
 	for _, asked := range []int{2, 0} {
-		require.Equal(t, Open, p.Circuit(now))
+		require.Equal(t, Suspended, p.State(now))
 		p.Ended(asked, Asked, now)
 	}
-	require.Equal(t, Open, p.Circuit(now))
+	require.Equal(t, Suspended, p.State(now))
 	p.Ended(1, Asked, now)
-	require.Equal(t, Closed, p.Circuit(now))
-	require.Empty(t, p.Places())
+	require.Equal(t, On, p.State(now))
+	require.Empty(t, p.Slots())
 }
 
 // What is counted as restarts are starts after failures.
@@ -328,28 +328,28 @@ func TestOldFailuresAreForgotten(t *testing.T) {
 		take(t, p, now)
 		now = now.Add(Period)
 		p.Ended(0, NeverReady, now)
-		require.Equal(t, Closed, p.Circuit(now))
+		require.Equal(t, On, p.State(now))
 		now, _ = p.Next(now)
 	}
 }
 
-// trial makes place 0 fail until its trial start is under way.
-func trial(p *Pool) (now time.Time) {
-	for now = start; p.Circuit(now) != HalfOpen; p.Take(now) {
+// probe makes slot 0 fail until its probe start is under way.
+func probe(p *Pool) (now time.Time) {
+	for now = start; p.State(now) != Probing; p.PopDue(now) {
 		p.Ended(0, NeverReady, now)
 		now, _ = p.Next(now)
 	}
 	return now
 }
 
-// That a trial start has held counts, even if nobody has asked in between.
+// That a probe start has held counts, even if nobody has asked in between.
 func TestTrialHasHeldUnasked(t *testing.T) {
 	p := New(steady(1), 1, start)
 	take(t, p, start)
-	now := trial(p)
+	now := probe(p)
 	p.Ready(0, now)
 	p.Ended(0, Killed, now.Add(StableAfter))
-	require.Equal(t, Closed, p.Circuit(now.Add(StableAfter)))
+	require.Equal(t, On, p.State(now.Add(StableAfter)))
 }
 
 // An end that is told twice is one.
@@ -376,7 +376,7 @@ func TestReasonFor(t *testing.T) {
 	require.Equal(t, "never ready", NeverReady.String())
 }
 
-// A place that is added has a worker already, and allows more restarts until that is
+// A slot that is added has a worker already, and allows more restarts until that is
 // asked to leave.
 func TestAdd(t *testing.T) {
 	policy := steady(0)
@@ -390,18 +390,18 @@ func TestAdd(t *testing.T) {
 			p.Ended(1, Asked, now)
 		}
 		failures := 0
-		for p.Circuit(now) == Closed {
+		for p.State(now) == On {
 			p.Ended(0, NeverReady, now)
 			failures++
 			now, _ = p.Next(now)
-			p.Take(now)
+			p.PopDue(now)
 		}
 		require.Equal(t, want, failures)
 		require.Equal(t, 2, p.Add(), "no number is used again")
 	}
 }
 
-// When a place goes, the last of the starts so far count.
+// When a slot goes, the last of the starts so far count.
 func TestRoomAfterAsked(t *testing.T) {
 	p, now := New(steady(1), 1, start), start
 	take(t, p, now)

@@ -6,16 +6,16 @@ import "playing-with-processes/internal/ipc"
 type Reason int
 
 const (
-	// Asked to: by a reload, a scale-down, or the end of everything.
+	// Asked to: by a reload, by scaling down, or by a shutdown.
 	Asked Reason = iota
-	// Exited with code 0, though nobody asked. Its place is as empty as after a
-	// crash, and a program that does so each time would be a loop as hot.
+	// Exited with code 0, without being asked. Its slot is as empty as after a
+	// crash, and a program that exits each time would make as hot a loop.
 	Exited
 	// Crashed: exited with another code, as after a panic or an uncaught error.
 	Crashed
 	// Killed by a signal.
 	Killed
-	// NeverReady: ended before it could serve, or could not even be started.
+	// NeverReady: ended before it was ready, or could not be started.
 	NeverReady
 )
 
@@ -23,7 +23,7 @@ func (r Reason) String() string {
 	return [...]string{"asked to", "exited", "crashed", "killed", "never ready"}[r]
 }
 
-// ReasonFor is the Reason of a worker that nobody had asked to end.
+// ReasonFor returns the Reason of a worker that was not asked to end.
 func ReasonFor(ready bool, exit ipc.Exit) Reason {
 	switch {
 	case !ready:

@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// Memory is what a process takes, in bytes: its own pages, and its part of those that it
-// shares with others, such as the program itself (Pss in proc_pid_smaps(5)). It is 0
-// where the kernel does not tell, as macOS's, or the process has gone.
+// Memory returns how much memory a process takes, in bytes: its own pages, and its share of
+// the pages that several processes have, such as the program's code (PSS, see
+// proc_pid_smaps(5)). It returns 0 if the process is gone, or where the kernel does not
+// tell, as on macOS.
 func Memory(pid int) int64 {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	for line := range strings.Lines(string(text)) {

@@ -1,8 +1,3 @@
-// Package supervise starts worker processes so that none of them, and nothing that
-// they start, outlives its end or escapes it.
-//
-// Read on in ladder.go, which is how a worker is made to leave, and in voice.go,
-// which is what it says to people; memory.go tells what it takes.
 package supervise
 
 import (
@@ -14,38 +9,38 @@ import (
 	"playing-with-processes/internal/ipc"
 )
 
-// lastWords is how long the news of a worker's end waits for what it had said.
-const lastWords = 100 * time.Millisecond
+// lastOutput is how long Done waits for the end of what the process has printed.
+const lastOutput = 100 * time.Millisecond
 
-// Process is a forked worker, in a process group of its own. Its methods may be
+// Process is a forked process that leads a process group of its own. Its methods may be
 // called from any goroutine.
 //
-// Of what ipc.Child has, Kill signals the worker alone, and Wait need not be called:
-// the Process does so itself.
+// Of ipc.Child's methods, Kill signals the process alone, and Wait need not be called: the
+// Process calls it.
 type Process struct {
 	*ipc.Child
 	Started time.Time // when it was forked
-	Voice   *Voice    // its standard error
+	Stderr  *Stderr
 
-	gone chan struct{} // closed after its end
-	exit ipc.Exit      // after its end
+	done chan struct{} // closed after its end
+	exit ipc.Exit      // valid then
 }
 
-// Start forks cmd in a process group of its own, so that the terminal's Ctrl-C
-// reaches only the parent: the worker would end before it has drained. It has no
-// standard input, and its standard error is the Voice, which only remembers, if held,
-// until it is released. cmd belongs to the Process from then on; its Stdin, Stderr and
-// SysProcAttr are overwritten.
+// Start forks cmd in a process group of its own, so that the terminal's Ctrl-C reaches only
+// the parent; otherwise a worker would end before it has drained. The process has no
+// standard input. Its standard error is a Stderr, which holds back what it prints if hold
+// is true. cmd belongs to the Process from then on; Start overwrites its Stdin, Stderr and
+// SysProcAttr.
 //
-// The caller must range over Messages, or Disconnect: a worker that waits for its
-// messages to be read does not exit.
-func Start(cfg ipc.Config, cmd *exec.Cmd, held bool) (*Process, error) {
+// The caller must range over Messages, or Disconnect: a process may be unable to exit
+// before its messages are read.
+func Start(cfg ipc.Config, cmd *exec.Cmd, hold bool) (*Process, error) {
 	p := &Process{
 		Started: time.Now(),
-		Voice:   &Voice{out: os.Stderr, held: held},
-		gone:    make(chan struct{}),
+		Stderr:  &Stderr{out: os.Stderr, held: hold},
+		done:    make(chan struct{}),
 	}
-	cmd.Stdin, cmd.Stderr = nil, p.Voice
+	cmd.Stdin, cmd.Stderr = nil, p.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	child, err := cfg.Fork(cmd)
 	if err != nil {
@@ -56,41 +51,40 @@ func Start(cfg ipc.Config, cmd *exec.Cmd, held bool) (*Process, error) {
 	return p, nil
 }
 
-// wait waits for the worker's end, and ends what it has left behind: a process that
-// it has started may have the port. The error, if any, is that such a one still held
-// its standard error.
+// wait waits for the end of the process, and kills the rest of its group: a process that it
+// has started may have the port. It ignores the error of Wait, which only says that such a
+// process still held the standard error.
 func (p *Process) wait() {
 	p.exit, _ = p.Wait()
 	p.Signal(syscall.SIGKILL)
 	select {
-	case <-p.Voice.said(): // its last words come before the news of its end
-	case <-time.After(lastWords):
+	case <-p.Stderr.flushed(): // what it printed comes before the news of its end
+	case <-time.After(lastOutput):
 	}
-	close(p.gone)
+	close(p.done)
 }
 
-// Gone is closed when the worker has been waited for, and what it left in its group
+// Done is closed when the process has ended and been waited for, and the rest of its group
 // has been killed.
-func (p *Process) Gone() <-chan struct{} { return p.gone }
+func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Exit says how the worker ended. It is valid once Gone is closed.
+// Exit returns how the process ended. It is valid once Done is closed.
 func (p *Process) Exit() ipc.Exit { return p.exit }
 
-// Complaint is what the worker has said of the error that it exited with, in one line, or
-// "". It is valid once Gone is closed.
-func (p *Process) Complaint() string {
-	if line, ok := p.Voice.Gist(); ok && p.exit.Signal == 0 && p.exit.Code != 0 {
+// LastError returns the line in which a process that exited with an error said what went
+// wrong, or "". It is valid once Done is closed.
+func (p *Process) LastError() string {
+	if line, ok := p.Stderr.ErrorLine(); ok && p.exit.Signal == 0 && p.exit.Code != 0 {
 		return line
 	}
 	return ""
 }
 
-// Signal signals the worker and what it has started. Its process group has its pid,
-// which nobody else gets while there is somebody in the group. After Gone it does
-// nothing.
+// Signal signals the process and what it has started. The id of its group is its pid, which
+// the kernel does not reuse while the group has a member. After Done, Signal does nothing.
 func (p *Process) Signal(sig syscall.Signal) {
 	select {
-	case <-p.gone:
+	case <-p.done:
 	default:
 		syscall.Kill(-p.Pid(), sig)
 	}

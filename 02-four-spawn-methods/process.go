@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+
+	"playing-with-processes/internal/ipc"
+)
+
+// Options are Node's, with Node's defaults. Node's timeout and signal are a context here, with
+// a deadline or with a cancel function.
+type Options struct {
+	Dir        string         // where the program runs; "" is the current directory
+	KillSignal syscall.Signal // what the end of the context sends; 0 is SIGTERM
+	MaxBuffer  int            // how many bytes of a stream Exec and ExecFile keep; 0 is 1 MiB
+}
+
+func (o Options) maxBuffer() int {
+	if o.MaxBuffer == 0 {
+		return 1 << 20
+	}
+	return o.MaxBuffer
+}
+
+// ExitError is the exit of a program that did not end with code 0, or was canceled.
+type ExitError struct {
+	ipc.Exit      // a code or a signal
+	Killed   bool // the end of the context has sent its signal
+	cause    error
+}
+
+func (e *ExitError) Error() string {
+	if e.cause != nil {
+		return fmt.Sprintf("%v: %v", e.Exit, e.cause)
+	}
+	return e.Exit.String()
+}
+
+// Unwrap returns why it was killed: context.DeadlineExceeded or context.Canceled.
+func (e *ExitError) Unwrap() error { return e.cause }
+
+// command prepares a program. It gets a process group of its own, so that one signal reaches
+// its descendants, too. Node signals the program alone.
+func command(opts Options, file string, args []string) *exec.Cmd {
+	cmd := exec.Command(file, args...)
+	cmd.Dir = opts.Dir
+	cmd.Env = os.Environ() // without this, os/exec would add PWD for Dir; Node does not
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return cmd
+}
+
+// startError makes the error of a failed start say what is missing. The kernel's ENOENT, and so
+// Node's, may mean the directory. For a name that is not in PATH, os/exec has an error of its
+// own, which does not match fs.ErrNotExist.
+func startError(opts Options, file string, err error) error {
+	if _, missing := os.Stat(opts.Dir); opts.Dir != "" && missing != nil {
+		return missing
+	}
+	if errors.Is(err, exec.ErrNotFound) {
+		return &fs.PathError{Op: "spawn", Path: file, Err: syscall.ENOENT}
+	}
+	return err
+}
+
+// withoutInterpreter reports whether a start failed because a script has no #! line. execvp(3),
+// and so Node, runs such a script in a shell; os/exec does not.
+func withoutInterpreter(err error) (path string, ok bool) {
+	var failed *fs.PathError
+	if errors.As(err, &failed) && failed.Err == syscall.ENOEXEC && failed.Path != shell {
+		return failed.Path, true
+	}
+	return "", false
+}
+
+// running is a started program. The end of its context signals it.
+type running struct {
+	ctx    context.Context
+	pid    int
+	signal syscall.Signal
+	exited chan struct{} // closed when it has
+
+	mu      sync.Mutex
+	over    bool // the pid may belong to another process by now
+	killed  bool // the signal was sent
+	exit    ipc.Exit
+	waitErr error
+}
+
+// watch waits for the end of a program with wait, and signals it when ctx ends.
+func watch(ctx context.Context, opts Options, pid int, wait func() (ipc.Exit, error)) *running {
+	r := &running{ctx: ctx, pid: pid, signal: opts.KillSignal, exited: make(chan struct{})}
+	if r.signal == 0 {
+		r.signal = syscall.SIGTERM
+	}
+	release := context.AfterFunc(ctx, r.kill)
+	go func() {
+		exit, err := wait()
+		release()
+		r.mu.Lock()
+		r.over, r.exit, r.waitErr = true, exit, err
+		r.mu.Unlock()
+		close(r.exited)
+	}()
+	return r
+}
+
+// kill signals the program and its descendants: child.kill. Like Node's, it does not wait for
+// the effect, and a program may ignore the signal.
+func (r *running) kill() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		return
+	}
+	err := syscall.Kill(-r.pid, r.signal)
+	if err != nil { // it has moved to another group
+		err = syscall.Kill(r.pid, r.signal)
+	}
+	r.killed = r.killed || err == nil
+	syscall.Kill(-r.pid, syscall.SIGCONT) // a stopped program would not handle the signal
+}
+
+// Wait waits for the exit. It returns an *ExitError if the program did not end with code 0, or
+// was canceled.
+func (r *running) Wait() error {
+	<-r.exited
+	if r.waitErr != nil {
+		return r.waitErr
+	}
+	return r.ended(r.killed)
+}
+
+// ended returns the error for the exit. As in Node, code 0 is no error, even after a timeout
+// has signaled the program.
+func (r *running) ended(killed bool) error {
+	err := &ExitError{Exit: r.exit, Killed: killed}
+	if killed {
+		err.cause = context.Cause(r.ctx)
+	}
+	if r.exit == (ipc.Exit{}) && !errors.Is(err.cause, context.Canceled) {
+		return nil
+	}
+	return err
+}

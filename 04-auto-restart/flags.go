@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"os/exec"
+	"runtime"
+
+	"playing-with-processes/internal/cli"
+	"playing-with-processes/internal/ipc"
+	"playing-with-processes/internal/restart"
+	"playing-with-processes/internal/supervise"
+)
+
+const usage = `Usage: 04-auto-restart [-addr address] [-n workers] [-worker "program and arguments"]
+       04-auto-restart -demo [the same flags]
+       04-auto-restart worker
+
+Serves HTTP from forked workers and replaces each worker that ends, until Ctrl-C
+or SIGTERM. Then the workers finish their requests, and the primary exits.
+
+  -addr    the address: 127.0.0.1:1337 by default, any free port with -demo
+  -n       how many workers, 1 to 512: by default one for each CPU that this
+           process may use; with -demo 1 to 8, by default 2
+  -worker  the command line of a worker, split at blanks, such as
+           "node 04-auto-restart/node/worker.js"; by default this program
+  -demo    show what can happen to a worker and what the clients see of it
+  worker   be a worker: for a program that forks this one, such as Node
+
+Exit codes: 0 success, 1 failure, 2 wrong usage, 130 after Ctrl-C with -demo.
+`
+
+const (
+	maxWorkers     = 512 // each is a process of a few megabytes
+	demoWorkers    = 2
+	maxDemoWorkers = 8 // the crash loop must end them all
+)
+
+// say prints a line that names this process.
+var say *log.Logger
+
+// options are the command line of the primary.
+type options struct {
+	addr   string
+	n      int
+	worker string
+	demo   bool
+	policy restart.Policy // when a failed worker is started again
+}
+
+func run(ctx context.Context, args []string) error {
+	o, role, err := parse(args)
+	if err != nil {
+		return err
+	}
+	if role == "worker" {
+		say = cli.NewLogger("worker")
+		if err := worker(ctx); err != nil {
+			return fmt.Errorf("worker: %w", err)
+		}
+		return nil
+	}
+	say = cli.NewLogger("primary")
+	return primary(ctx, o)
+}
+
+func parse(args []string) (o options, role string, err error) {
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
+	flags.StringVar(&o.addr, "addr", "127.0.0.1:1337", "")
+	flags.IntVar(&o.n, "n", runtime.GOMAXPROCS(0), "")
+	flags.StringVar(&o.worker, "worker", "", "")
+	flags.BoolVar(&o.demo, "demo", false, "")
+	if err := cli.Parse(flags, args); err != nil {
+		return o, "", err
+	}
+	given := cli.Given(flags)
+	most := maxWorkers
+	if o.demo {
+		most = maxDemoWorkers
+		if !given["n"] {
+			o.n = demoWorkers
+		}
+		if !given["addr"] {
+			o.addr = "127.0.0.1:0"
+		}
+	}
+	switch {
+	case flags.Arg(0) == "worker" && flags.NArg() == 1 && len(given) == 0:
+		return o, "worker", nil
+	case flags.NArg() > 0:
+		return o, "", cli.Usagef("unexpected arguments %q", flags.Args())
+	case o.addr == "": // net.Listen would take any address
+		return o, "", cli.UsageError("-addr is empty")
+	case o.n < 1 || o.n > most:
+		return o, "", cli.Usagef("-n %d: there can be 1 to %d workers", o.n, most)
+	}
+	o.policy = restart.Default(o.n)
+	return o, "primary", nil
+}
+
+// command returns what a worker runs: what -worker says, or this program in the role worker.
+func (o options) command(*supervise.Worker) *exec.Cmd {
+	if cmd := cli.Command(o.worker); cmd != nil {
+		return cmd
+	}
+	return ipc.Self("worker")
+}
+
+// printHints says what to try.
+func printHints(address net.Addr) {
+	say.Printf("open on http://%v; try in another terminal:", address)
+	for _, hint := range []string{
+		"curl %v/                which worker answers?",
+		"curl %v/crash           a panic that is not recovered",
+		"curl %v/retire          a worker that asks to be replaced, and drains",
+		"curl %v/hang            a worker that freezes",
+		"curl '%v/slow?ms=3000'  press Ctrl-C here while it runs",
+	} {
+		say.Printf("  "+hint, address)
+	}
+	say.Print("  kill -9 a worker, or this primary; Ctrl-C stops, a second one does not wait")
+}

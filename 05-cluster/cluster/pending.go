@@ -1,0 +1,72 @@
+package cluster
+
+import (
+	"fmt"
+	"os"
+	"time"
+)
+
+// pendingConn is a connection between the primary's newconn and the worker's accepted. The
+// primary keeps its copy meanwhile. Node's primary does not, so when the worker dies, that
+// client waits for ever.
+type pendingConn struct {
+	conn *os.File
+	from *dispatcher
+	age  int // in ticks
+}
+
+// give sends the worker a connection. It belongs to the worker once the worker has answered.
+func (w *Worker) give(conn *os.File, from *dispatcher) {
+	seq := w.enqueue(message{Act: actConnection, Key: from.port.key}, conn)
+	w.pending[seq] = &pendingConn{conn: conn, from: from}
+}
+
+// connAnswered handles the worker's answer to a connection. An answer to a connection that is
+// not pending changes nothing.
+func (w *Worker) connAnswered(seq int64, accepted bool) (expected bool) {
+	c := w.pending[seq]
+	if c == nil {
+		return false
+	}
+	delete(w.pending, seq)
+	if !accepted {
+		c.from.refuse(w, c.conn)
+		return true
+	}
+	w.accepted++
+	w.lastAccepted = time.Now()
+	if w.primary.settings.Accepted != nil {
+		w.primary.settings.Accepted(w, peer(c.conn))
+	}
+	c.conn.Close() // a copy here would delay the end of stream that the worker sends
+	c.from.accepted(w)
+	return true
+}
+
+// tick ages the pending connections, and kills a worker that has left one for too long. It
+// does not just skip that worker: a frozen worker may wake up, and then two workers would
+// answer one request.
+func (w *Worker) tick(most int) {
+	for _, c := range w.pending {
+		if c.age++; c.age > most {
+			w.process.Kill(fmt.Sprintf("it has not accepted a connection for %v", w.primary.settings.AcceptTimeout))
+		}
+	}
+}
+
+// exited handles the end of the process. By now every message that the worker has written was
+// read, so a connection that is still pending was never touched, and goes to another worker.
+// If some messages were not read, the worker may have accepted it: then it is reset.
+func (w *Worker) exited() {
+	w.primary.mu.Lock()
+	defer w.primary.mu.Unlock()
+	for seq, c := range w.pending {
+		delete(w.pending, seq)
+		if w.unread {
+			c.from.abandon(c.conn)
+			continue
+		}
+		w.returned++
+		c.from.requeue(c.conn)
+	}
+}

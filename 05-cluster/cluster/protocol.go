@@ -1,0 +1,126 @@
+package cluster
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"strconv"
+)
+
+// command marks every message between primary and worker. Node's user code does not see
+// messages with such a cmd.
+const command = "NODE_CLUSTER"
+
+// The acts of messages. A reply has none.
+const (
+	actOnline     = "online"                // from a worker: I have joined
+	actQuery      = "queryServer"           // from a worker: let me listen at this address
+	actListening  = "listening"             // from a worker: I listen there
+	actClose      = "close"                 // from a worker: I have closed that server
+	actLeave      = "exitedAfterDisconnect" // from a worker: I am going to exit, without a failure
+	actConnection = "newconn"               // from the primary: here is a connection
+	actDisconnect = "disconnect"            // from the primary: leave
+)
+
+// message is any of them. Fields that its act does not use are absent.
+type message struct {
+	Cmd   string `json:"cmd"`
+	Act   string `json:"act,omitzero"`
+	Seq   int64  `json:"seq"`
+	Ack   *int64 `json:"ack,omitzero"` // in a reply: the seq of its message, which may be 0
+	Key   string `json:"key,omitzero"`
+	Where *query `json:",embed"`
+	// Data is shared by all servers of a port. The reply to a query must have it, even if
+	// it is null: without it a TLS server of Node would crash.
+	Data json.RawMessage `json:"data,omitzero"`
+	// Errno, in the reply to a query, is null or 0 if there is no error. With 0 comes the
+	// socket; with null the connections will come, one by one.
+	Errno    json.RawMessage `json:"errno,omitzero"`
+	Sockname *sockname       `json:"sockname,omitzero"`
+	Accepted *bool           `json:"accepted,omitzero"` // in the reply to a connection
+	// Within is how many milliseconds the worker has to leave. Node's protocol does not have
+	// this field, and Node ignores it.
+	Within int64 `json:"within,omitzero"`
+}
+
+// query is where a worker wants to listen, or listens.
+type query struct {
+	Index       int             `json:"index"` // counts its servers at the same address
+	Address     *string         `json:"address"`
+	Port        *int            `json:"port"`
+	AddressType json.RawMessage `json:"addressType"` // 4, 6, -1 for a Unix socket, "udp4" or "udp6"
+	FD          *int            `json:"fd,omitzero"`
+	Flags       *int            `json:"flags,omitzero"`
+	Backlog     json.RawMessage `json:"backlog,omitzero"` // a number, or false
+	ReadableAll bool            `json:"readableAll,omitzero"`
+	WritableAll bool            `json:"writableAll,omitzero"`
+}
+
+// Node's flags of a socket.
+const (
+	flagV6Only    = 1
+	flagReuseAddr = 4 // of a UDP socket
+)
+
+// sockname is the address of a TCP socket in Node's words.
+type sockname struct {
+	Address string `json:"address"`
+	Family  string `json:"family"`
+	Port    int    `json:"port"`
+}
+
+var null = json.RawMessage("null")
+
+// errno returns the error number in a reply, or 0.
+func (m message) errno() (n int) {
+	json.Unmarshal(m.Errno, &n)
+	return n
+}
+
+// key returns the name of what a worker asks for. Workers with the same key share it. Node's
+// workers would accept any name; this is Node's own.
+func (q query) key() string {
+	address, port, fd := "null", "null", "undefined"
+	if q.Address != nil {
+		address = *q.Address
+	}
+	if q.Port != nil {
+		port = strconv.Itoa(*q.Port)
+	}
+	if q.FD != nil {
+		fd = strconv.Itoa(*q.FD)
+	}
+	return fmt.Sprintf("%s:%s:%s:%s:%d", address, port, q.kind(), fd, q.Index)
+}
+
+// kind returns the address type without quotes.
+func (q query) kind() string {
+	var text string
+	if json.Unmarshal(q.AddressType, &text) == nil && text != "" {
+		return text
+	}
+	return string(q.AddressType)
+}
+
+// backlog returns how many connections may wait.
+func (q query) backlog() (n int) {
+	const nodeDefault = 511
+	if json.Unmarshal(q.Backlog, &n) != nil || n <= 0 {
+		return nodeDefault
+	}
+	return n
+}
+
+// String returns the address for people. It is quoted, because a worker may send anything.
+func (q query) String() string {
+	const longest = 108 // a Unix socket's path
+	address := ""
+	if q.Address != nil {
+		address = *q.Address
+	}
+	if q.Port != nil && *q.Port >= 0 {
+		address = net.JoinHostPort(address, strconv.Itoa(*q.Port))
+	}
+	quoted := strconv.Quote(address[:min(len(address), longest)])
+	return quoted[1 : len(quoted)-1]
+}

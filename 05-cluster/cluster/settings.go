@@ -1,0 +1,81 @@
+package cluster
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"time"
+
+	"playing-with-processes/internal/ipc"
+	"playing-with-processes/internal/restart"
+)
+
+// schedPolicy is the variable from which Node's cluster takes its policy.
+const schedPolicy = "NODE_CLUSTER_SCHED_POLICY"
+
+// Settings of a primary. The zero value is ready to use.
+type Settings struct {
+	// Command returns what the next worker runs, not started, with the standard output of
+	// its choice. It may be any program that listens through a cluster, such as an
+	// unmodified Node server. nil is this program with the same arguments. Command must
+	// not use the Primary, which waits for it.
+	Command func() *exec.Cmd
+	// Policy is how connections get to the workers. "" is the value of the variable
+	// NODE_CLUSTER_SCHED_POLICY, or else RoundRobin.
+	Policy Policy
+	// AcceptTimeout is how long a worker may leave a connection unaccepted before the
+	// worker is killed; 0 means 5 s.
+	AcceptTimeout time.Duration
+	// QueueTimeout is how long connections wait at a port without a worker before they
+	// are reset; 0 means 30 s.
+	QueueTimeout time.Duration
+	// ReadyTimeout is how long a worker may take to join the cluster or, in a reload, to
+	// listen, before it is killed; 0 means 30 s.
+	ReadyTimeout time.Duration
+	// DrainTimeout is how long a worker that leaves may finish its requests before it is
+	// terminated; 0 means 5 s. (`docker stop` waits 10 s for everything.)
+	DrainTimeout time.Duration
+	// Restart is when failed workers are started again; nil is restart.Default.
+	Restart *restart.Policy
+	// Trace, if set, is called with every line on the channel to a worker. It must not
+	// use the Primary, which may wait for it.
+	Trace func(worker int, e ipc.Event)
+	// Accepted, if set, is called when a worker has accepted a connection that the primary
+	// gave it, with the client's address. It must not use the Primary either.
+	Accepted func(w *Worker, client netip.AddrPort)
+}
+
+func (s Settings) withDefaults() (Settings, error) {
+	if s.Command == nil {
+		s.Command = func() *exec.Cmd { return ipc.Self(os.Args[1:]...) }
+	}
+	from := "policy "
+	if s.Policy == "" {
+		s.Policy, from = Policy(os.Getenv(schedPolicy)), schedPolicy+"="
+	}
+	s.Policy = cmp.Or(s.Policy, RoundRobin)
+	if !slices.Contains(Policies(), s.Policy) {
+		return s, fmt.Errorf("%s%s: there are %v", from, s.Policy, Policies())
+	}
+	s.AcceptTimeout = cmp.Or(s.AcceptTimeout, 5*time.Second)
+	s.QueueTimeout = cmp.Or(s.QueueTimeout, 30*time.Second)
+	s.ReadyTimeout = cmp.Or(s.ReadyTimeout, 30*time.Second)
+	s.DrainTimeout = cmp.Or(s.DrainTimeout, 5*time.Second)
+	return s, nil
+}
+
+// tick is the unit of all timeouts that the primary counts in ticks.
+func (s Settings) tick() time.Duration { return min(s.AcceptTimeout, s.QueueTimeout) / 10 }
+
+// channel returns the bounds of the channel to a worker. They are enough for the protocol,
+// and keep a hostile worker from using much of our memory.
+func (s Settings) channel(id int) ipc.Config {
+	cfg := ipc.Config{Cluster: true, MaxLine: 1 << 20, MaxInbox: 4 << 20}
+	if s.Trace != nil {
+		cfg.Trace = func(e ipc.Event) { s.Trace(id, e) }
+	}
+	return cfg
+}

@@ -1,0 +1,175 @@
+package cluster
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// openSocket opens the socket that a worker asks for, as libuv does. (Package net differs: its
+// 0.0.0.0 includes IPv6.) A stream socket listens. The worker gets the errno in the error.
+func openSocket(q query) (fd int, err error) {
+	if q.FD != nil && *q.FD >= 0 { // one of our descriptors, which could be anything
+		return -1, unix.ENOTSUP
+	}
+	switch kind := q.kind(); kind {
+	case "-1":
+		return openUnix(q)
+	case "4", "6":
+		if q.Address != nil {
+			return openAddress(q, unix.SOCK_STREAM)
+		}
+		// Any address: IPv6 and IPv4, or IPv4 alone.
+		if fd, err := openIP(q, unix.SOCK_STREAM, netip.IPv6Unspecified()); err == nil {
+			return fd, nil
+		}
+		return openIP(q, unix.SOCK_STREAM, netip.IPv4Unspecified())
+	case "udp4", "udp6":
+		return openAddress(q, unix.SOCK_DGRAM)
+	}
+	return -1, unix.EINVAL
+}
+
+// openAddress opens a socket at an IP address. Workers look up names themselves.
+func openAddress(q query, kind int) (fd int, err error) {
+	if q.Address == nil {
+		return -1, unix.EINVAL
+	}
+	address, err := netip.ParseAddr(*q.Address)
+	if err != nil || address.Is4() == strings.HasSuffix(q.kind(), "6") {
+		return -1, unix.EINVAL
+	}
+	return openIP(q, kind, address)
+}
+
+func openIP(q query, kind int, address netip.Addr) (fd int, err error) {
+	port := 0 // for UDP it may be missing
+	if q.Port != nil {
+		port = *q.Port
+	}
+	if port < 0 || port > 65535 {
+		return -1, unix.EINVAL
+	}
+	flags := 0
+	if q.Flags != nil {
+		flags = *q.Flags
+	}
+	options := socketOptions{
+		backlog:   q.backlog(),
+		reuseAddr: kind == unix.SOCK_STREAM || flags&flagReuseAddr != 0,
+	}
+	if address.Is4() {
+		return options.open(unix.AF_INET, kind, &unix.SockaddrInet4{Port: port, Addr: address.As4()})
+	}
+	options.v6Only = flags&flagV6Only != 0
+	return options.open(unix.AF_INET6, kind, &unix.SockaddrInet6{Port: port, Addr: address.As16(), ZoneId: zone(address)})
+}
+
+// zone returns the number of the network interface that an address belongs to, or 0.
+func zone(address netip.Addr) uint32 {
+	if i, err := net.InterfaceByName(address.Zone()); err == nil {
+		return uint32(i.Index)
+	}
+	n, _ := strconv.ParseUint(address.Zone(), 10, 32)
+	return uint32(n)
+}
+
+func openUnix(q query) (fd int, err error) {
+	if q.Address == nil || *q.Address == "" {
+		return -1, unix.EINVAL
+	}
+	options := socketOptions{backlog: q.backlog()}
+	fd, err = options.open(unix.AF_UNIX, unix.SOCK_STREAM, &unix.SockaddrUnix{Name: *q.Address})
+	if err == unix.ENOENT {
+		err = unix.EACCES // as libuv reports it
+	}
+	if err == nil {
+		q.chmodSocket()
+	}
+	return fd, err
+}
+
+// chmodSocket lets other users connect to a Unix socket, if the worker asks for it. A failure
+// is ignored: the socket itself is there.
+func (q query) chmodSocket() {
+	var more os.FileMode
+	if q.ReadableAll {
+		more |= 0o444
+	}
+	if q.WritableAll {
+		more |= 0o222
+	}
+	if now, err := os.Stat(*q.Address); err == nil && more != 0 {
+		os.Chmod(*q.Address, now.Mode()|more)
+	}
+}
+
+type socketOptions struct {
+	reuseAddr, v6Only bool
+	backlog           int
+}
+
+func (o socketOptions) open(family, kind int, address unix.Sockaddr) (fd int, err error) {
+	syscall.ForkLock.RLock() // a child must not inherit it
+	fd, err = unix.Socket(family, kind, 0)
+	if err == nil {
+		unix.CloseOnExec(fd)
+	}
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		return -1, err
+	}
+	if err := o.bind(fd, family, kind, address); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+func (o socketOptions) bind(fd, family, kind int, address unix.Sockaddr) error {
+	if o.reuseAddr {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+			return err
+		}
+	}
+	if family == unix.AF_INET6 {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, toInt(o.v6Only)); err != nil {
+			return err
+		}
+	}
+	if err := unix.Bind(fd, address); err != nil {
+		return err
+	}
+	if kind == unix.SOCK_DGRAM {
+		return nil
+	}
+	return unix.Listen(fd, o.backlog)
+}
+
+func toInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// socknameOf returns the address of an IP socket in Node's words, or nil.
+func socknameOf(fd int) *sockname {
+	address, _ := unix.Getsockname(fd)
+	switch a := address.(type) {
+	case *unix.SockaddrInet4:
+		return &sockname{netip.AddrFrom4(a.Addr).String(), "IPv4", a.Port}
+	case *unix.SockaddrInet6:
+		ip := netip.AddrFrom16(a.Addr)
+		if i, err := net.InterfaceByIndex(int(a.ZoneId)); err == nil {
+			ip = ip.WithZone(i.Name)
+		}
+		return &sockname{ip.String(), "IPv6", a.Port}
+	}
+	return nil
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"log"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"playing-with-processes/05-cluster/cluster"
+	"playing-with-processes/internal/cli"
+	"playing-with-processes/internal/ipc"
+)
+
+const usage = `Usage: 05-cluster [-addr address] [-n workers] [-sched policy] [-accept time]
+                  [-status address] [-trace]
+       05-cluster -exec file [the same flags but -addr] [arguments]
+       05-cluster -demo [the same flags]
+
+Serves HTTP from a cluster of workers and replaces each worker that ends, until
+Ctrl-C or SIGTERM. Then the workers finish their requests, and the primary exits.
+SIGUSR2 reloads: it replaces one worker after the other by what is on the disk
+now, and stops at the first that does not get ready. SIGTTIN adds a worker,
+SIGTTOU removes one.
+
+  -addr   the address: 127.0.0.1:1337 by default, any free port with -demo
+  -n      how many workers, 1 to 512: by default one for each CPU that this
+          process may use; with -demo 2 to 8, by default 2
+  -sched  rr: the primary gives each connection to an idle worker, in turn
+          sticky: the same worker gets all connections of a client address
+          none: the workers race for each connection
+          by default the variable NODE_CLUSTER_SCHED_POLICY decides, or else rr
+  -accept how long a worker may leave a connection unaccepted, 5s by default;
+          then it counts as frozen, and is killed
+  -exec   what the workers run, with the arguments: an unmodified server for
+          Node, if it is JavaScript, or an executable; it chooses its address
+  -status an address that answers every request with the status as JSON
+  -trace  show each line on the channels, and which worker accepts which client
+  -demo   show what can happen to a worker and what the clients see of it
+
+Exit codes: 0 success, 1 failure, without -demo also if the last reload failed,
+2 wrong usage, 130 after Ctrl-C with -demo.
+`
+
+const (
+	defaultAddr    = "127.0.0.1:1337"
+	maxWorkers     = 512 // each is a process of a few megabytes
+	minDemoWorkers = 2   // one that fails, and one that goes on
+	maxDemoWorkers = 8
+	// minAccept is more than a busy worker needs.
+	minAccept = 100 * time.Millisecond
+)
+
+// say prints a line that names this process.
+var say *log.Logger
+
+func run(ctx context.Context, args []string) error {
+	if !cluster.IsPrimary() {
+		say = cli.NewLogger("worker")
+		return worker(ctx, args)
+	}
+	say = cli.NewLogger("primary")
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	if o.demo {
+		return demonstrate(ctx, o)
+	}
+	return primary(ctx, o)
+}
+
+// options are the command line of the primary.
+type options struct {
+	n           int
+	addr        string
+	exec        string
+	args        []string // for exec
+	policy      cluster.Policy
+	accept      time.Duration
+	status      string
+	trace, demo bool
+}
+
+func parse(args []string) (o options, err error) {
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
+	flags.IntVar(&o.n, "n", runtime.GOMAXPROCS(0), "")
+	flags.StringVar(&o.addr, "addr", defaultAddr, "")
+	flags.StringVar(&o.exec, "exec", "", "")
+	flags.StringVar((*string)(&o.policy), "sched", "", "")
+	flags.DurationVar(&o.accept, "accept", 5*time.Second, "")
+	flags.StringVar(&o.status, "status", "", "")
+	flags.BoolVar(&o.trace, "trace", false, "")
+	flags.BoolVar(&o.demo, "demo", false, "")
+	if err := cli.Parse(flags, args); err != nil {
+		return o, err
+	}
+	o.args = flags.Args()
+	given := cli.Given(flags)
+	fewest, most := 1, maxWorkers
+	if o.demo {
+		fewest, most = minDemoWorkers, maxDemoWorkers
+		if !given["n"] {
+			o.n = minDemoWorkers
+		}
+		if !given["addr"] {
+			o.addr = "127.0.0.1:0"
+		}
+	}
+	if o.n < fewest || o.n > most {
+		return o, cli.Usagef("-n %d: there can be %d to %d workers", o.n, fewest, most)
+	}
+	return o, o.check(given)
+}
+
+// check returns the first mistake in the options.
+func (o options) check(given map[string]bool) error {
+	for name, value := range map[string]string{"addr": o.addr, "status": o.status, "exec": o.exec} {
+		if given[name] && value == "" { // net.Listen would take any address
+			return cli.Usagef("-%s is empty", name)
+		}
+	}
+	switch {
+	case o.accept < minAccept:
+		return cli.Usagef("-accept %v: it must be at least %v", o.accept, minAccept)
+	case given["exec"] && given["addr"]:
+		return cli.UsageError("-addr is for this program's own workers: what -exec names chooses its address")
+	case isScript(o.exec) && !exists(o.exec): // Node would say so in twenty lines
+		return cli.Usagef("-exec %s: there is no such file", o.exec)
+	case !given["exec"] && len(o.args) > 0:
+		return cli.Usagef("unexpected arguments %q", o.args)
+	case given["sched"] && !slices.Contains(cluster.Policies(), o.policy):
+		return cli.Usagef("-sched %q: there are %v", o.policy, cluster.Policies())
+	}
+	return nil
+}
+
+// settings returns the options in the words of the module.
+func (o options) settings() cluster.Settings {
+	s := cluster.Settings{Command: o.command, Policy: o.policy, AcceptTimeout: o.accept}
+	if o.trace {
+		s.Trace = func(worker int, e ipc.Event) { say.Printf("worker %d: %v", worker, e) }
+		s.Accepted = func(w *cluster.Worker, client netip.AddrPort) { say.Printf("%v has accepted %v", w, client) }
+	}
+	return s
+}
+
+// command returns what a worker runs: this program, or what -exec names.
+func (o options) command() *exec.Cmd {
+	var cmd *exec.Cmd
+	switch {
+	case o.exec == "":
+		return ipc.Self("-addr", o.addr)
+	case isScript(o.exec):
+		cmd = exec.Command("node", slices.Concat([]string{o.exec}, o.args)...)
+	default:
+		cmd = exec.Command(o.exec, o.args...)
+	}
+	cmd.Stdout = os.Stdout
+	return cmd
+}
+
+func isScript(file string) bool {
+	return slices.Contains([]string{".js", ".cjs", ".mjs"}, filepath.Ext(file))
+}
+
+func exists(file string) bool {
+	info, err := os.Stat(file)
+	return err == nil && !info.IsDir()
+}
+
+// workerAddr returns the address on a worker's command line. Node's primary puts the path of a
+// module before it.
+func workerAddr(args []string) (addr string, err error) {
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		args = args[1:]
+	}
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
+	flags.StringVar(&addr, "addr", defaultAddr, "")
+	return addr, cli.Parse(flags, args)
+}
+
+// printHints says what to try.
+func printHints(address string) {
+	if strings.HasPrefix(address, ":") { // any address
+		address = "127.0.0.1" + address
+	}
+	say.Printf("open on http://%s; try in another terminal:", address)
+	for _, hint := range []string{
+		"curl %s/                which worker answers?",
+		"curl %s/crash           a panic that is not recovered",
+		"curl '%s/slow?ms=3000'  press Ctrl-C here while it runs",
+		"curl %s/hang            a worker that freezes; which one answers next, and when?",
+	} {
+		say.Printf("  "+hint, address)
+	}
+	say.Printf("  kill -USR2 %d              replaces the workers, one after the other", os.Getpid())
+	say.Print("  kill -9 a worker, or this primary; Ctrl-C stops, a second one does not wait")
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"playing-with-processes/05-cluster/cluster"
+	"playing-with-processes/internal/cli"
+)
+
+// operate obeys signals and, if status is an address, serves the status there, until the
+// returned function is called.
+func operate(p *cluster.Primary, status string) (stop func(), err error) {
+	closeStatus := func() error { return nil }
+	if status != "" {
+		if closeStatus, err = serveStatus(p, status); err != nil {
+			return nil, err
+		}
+	}
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, syscall.SIGUSR2, syscall.SIGTTIN, syscall.SIGTTOU)
+	go func() {
+		for s := range signals {
+			obey(p, s)
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(signals)
+		closeStatus()
+	}, nil
+}
+
+// obey obeys a signal; events report the outcome. SIGTTIN and SIGTTOU mean the same to gunicorn.
+func obey(p *cluster.Primary, s os.Signal) {
+	size := p.Size()
+	switch {
+	case s == syscall.SIGUSR2:
+		go p.Reload(context.Background()) // Shutdown ends it
+	case s == syscall.SIGTTIN && size < maxWorkers:
+		p.Scale(size + 1)
+	case s == syscall.SIGTTOU && size > 1:
+		p.Scale(size - 1)
+	}
+}
+
+func serveStatus(p *cluster.Primary, address string) (stop func() error, err error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("-status: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		status := json.NewEncoder(w)
+		status.SetIndent("", "  ")
+		status.Encode(p.Status())
+	})
+	const timeout = 5 * time.Second
+	server := &http.Server{Handler: mux, ReadTimeout: timeout, WriteTimeout: timeout}
+	go server.Serve(listener)
+	say.Printf("status as JSON: curl %v", listener.Addr())
+	return server.Close, nil
+}
+
+// lastReload returns an error if the last reload failed: the program that runs is not the one
+// that was deployed.
+func lastReload(p *cluster.Primary) error {
+	if r := p.Status().Reload; r != nil && r.State == cluster.ReloadFailed {
+		return cli.LastingError("the last reload failed: " + r.Error)
+	}
+	return nil
+}

@@ -1,0 +1,33 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+	"time"
+)
+
+// NewLogger returns a logger whose lines begin with a role and this process's id: several
+// processes write to the same terminal.
+func NewLogger(role string) *log.Logger {
+	return log.New(os.Stdout, fmt.Sprintf("[%s %d] ", role, os.Getpid()), 0)
+}
+
+// FormatDuration formats a duration for people: 12ms, 3.4s.
+func FormatDuration(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprint(d.Round(time.Millisecond))
+	}
+	return fmt.Sprintf("%.1fs", d.Seconds())
+}
+
+// Pause waits. If ctx ends first, it returns the error of ctx.
+func Pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

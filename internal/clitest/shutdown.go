@@ -1,0 +1,115 @@
+package clitest
+
+import (
+	"errors"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// StartServer starts a primary with two workers that serve the pages of package demo, and
+// returns when they do.
+type StartServer func(t *testing.T, attr *syscall.SysProcAttr, env []string, worker string) (r *Running, workers []int)
+
+// RequireEndWithSignal requires that every signal that ends the primary ends the idle
+// workers with it, at once, and that nothing is left behind. It is a soak test.
+func RequireEndWithSignal(t *testing.T, nodeWorker string, start StartServer) {
+	for name, sig := range map[string]syscall.Signal{
+		"SIGKILL": syscall.SIGKILL, "SIGTERM": syscall.SIGTERM, "SIGINT": syscall.SIGINT, "SIGHUP": syscall.SIGHUP,
+	} {
+		t.Run(name, func(t *testing.T) {
+			Each(t, nodeWorker, func(t *testing.T, worker string) {
+				for range Times(2, 50) {
+					endWith(t, sig, start, worker)
+				}
+			})
+		})
+	}
+}
+
+func endWith(t *testing.T, sig syscall.Signal, start StartServer, worker string) {
+	t.Helper()
+	tmp := t.TempDir()
+	r, workers := start(t, nil, []string{"TMPDIR=" + tmp}, worker)
+	require.NoError(t, r.Process.Signal(sig))
+	r.RequireEndWith(workers)
+	if sig == syscall.SIGKILL {
+		require.Equal(t, -1, r.ProcessState.ExitCode())
+	} else {
+		require.Zero(t, r.ProcessState.ExitCode())
+	}
+	left, err := os.ReadDir(tmp)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// RequireEndWhileBusy requires that workers that serve requests end with their primary, too:
+// after at most drainTimeout if it drains, and after half a second if it is killed.
+func RequireEndWhileBusy(t *testing.T, nodeWorker string, drainTimeout time.Duration, start StartServer) {
+	t.Run("killed", func(t *testing.T) {
+		t.Parallel()
+		r, workers := start(t, nil, nil, "")
+		short, long := r.Begin("/slow?ms=100"), r.Begin("/slow?ms=60000")
+		require.NoError(t, r.Process.Kill())
+		require.Regexp(t, `worker \d+`, short())
+		require.Equal(t, "unexpected EOF", long())
+		r.RequireEndWith(workers)
+	})
+	t.Run("killed while it drains", func(t *testing.T) {
+		t.Parallel()
+		r, workers := start(t, nil, nil, "")
+		r.Begin("/slow?ms=60000")
+		require.NoError(t, r.Process.Signal(syscall.SIGTERM))
+		require.Eventually(t, func() bool { // until every process has closed the socket
+			conn, err := net.Dial("tcp", r.Address)
+			if err == nil {
+				conn.Close()
+			}
+			return errors.Is(err, syscall.ECONNREFUSED)
+		}, drainTimeout/2, time.Millisecond)
+		require.NoError(t, r.Process.Kill())
+		r.RequireEndWith(workers)
+	})
+	t.Run("too long", func(t *testing.T) { // exit code 0 all the same
+		Each(t, nodeWorker, func(t *testing.T, worker string) {
+			r, workers := start(t, nil, nil, worker)
+			finished := r.Begin("/slow?ms=60000")
+			begun := time.Now()
+			require.NoError(t, r.Process.Signal(syscall.SIGTERM))
+			require.Equal(t, "unexpected EOF", finished())
+			require.GreaterOrEqual(t, time.Since(begun), drainTimeout)
+			r.RequireEndWith(workers)
+			require.Less(t, time.Since(begun), drainTimeout+time.Second) // SIGKILL was not needed
+			require.Zero(t, r.ProcessState.ExitCode())
+		})
+	})
+}
+
+// RequireEndWithInterrupt requires that Ctrl-C reaches the primary alone, though a terminal
+// sends it to all foreground processes, and that a second Ctrl-C ends the primary at once.
+func RequireEndWithInterrupt(t *testing.T, nodeWorker string, start StartServer) {
+	t.Run("from a terminal", func(t *testing.T) {
+		Each(t, nodeWorker, func(t *testing.T, worker string) {
+			r, workers := start(t, &syscall.SysProcAttr{Setpgid: true}, nil, worker)
+			finished := r.Begin("/slow?ms=300")
+			require.NoError(t, syscall.Kill(-r.Process.Pid, syscall.SIGINT))
+			require.Regexp(t, `worker \d+`, finished())
+			r.RequireEndWith(workers)
+			require.Zero(t, r.ProcessState.ExitCode())
+		})
+	})
+	t.Run("twice", func(t *testing.T) {
+		t.Parallel()
+		r, workers := start(t, nil, nil, "")
+		r.Begin("/slow?ms=60000")
+		require.NoError(t, r.Process.Signal(os.Interrupt))
+		r.Await("stopping")
+		require.NoError(t, r.Process.Signal(os.Interrupt))
+		r.RequireEndWith(workers)
+		require.Equal(t, syscall.SIGINT, r.ProcessState.Sys().(syscall.WaitStatus).Signal())
+	})
+}

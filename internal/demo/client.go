@@ -1,0 +1,115 @@
+package demo
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// clientTimeout is how long a client waits for an answer: longer than any pause between
+// restarts, so a request that takes longer hangs.
+const clientTimeout = 60 * time.Second
+
+// Get makes one request on a connection of its own. It never tries again, as net/http's
+// client may. The answer is the body without surrounding blanks. A status other than 200 is
+// an error, and so is no answer within a minute.
+func Get(ctx context.Context, address, path string) (answer string, err error) {
+	r := (&client{address: address}).get(ctx, path, func() {})
+	return r.answer, r.err
+}
+
+// result is what happened to one request.
+type result struct {
+	answer string
+	err    error
+	from   string // the local address of the connection, "" without one
+	reused bool   // the connection had carried a request before
+	begun  bool   // the header of the answer was read
+}
+
+// client makes one request after the other.
+type client struct {
+	address   string
+	keepAlive bool // keep the connection for the next request, if the server does
+
+	conn net.Conn // kept from the last request, or nil
+	in   *bufio.Reader
+}
+
+// get makes a request, and calls begun when the answer begins.
+func (c *client) get(ctx context.Context, path string, begun func()) (r result) {
+	ctx, cancel := context.WithTimeout(ctx, clientTimeout)
+	defer cancel()
+	r.reused = c.conn != nil
+	if r.err = c.connect(ctx); r.err != nil {
+		return r
+	}
+	conn := c.conn
+	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Now()) })()
+	r.from = conn.LocalAddr().String()
+	var last bool
+	r.answer, last, r.err = c.exchange(path, func() {
+		r.begun = true
+		begun()
+	})
+	if last || r.err != nil {
+		c.close()
+	}
+	return r
+}
+
+func (c *client) connect(ctx context.Context) (err error) {
+	if c.conn == nil {
+		c.conn, err = new(net.Dialer).DialContext(ctx, "tcp", c.address)
+		c.in = bufio.NewReader(c.conn)
+	}
+	return err
+}
+
+// close closes the connection, if there is one.
+func (c *client) close() {
+	if c.conn != nil {
+		c.conn.Close()
+		c.conn = nil
+	}
+}
+
+// exchange sends the request and reads the answer. last reports whether client or server
+// want to close the connection after it.
+func (c *client) exchange(path string, begun func()) (answer string, last bool, err error) {
+	response, err := request(c.conn, c.in, path, !c.keepAlive)
+	if err != nil {
+		return "", true, err
+	}
+	defer response.Body.Close()
+	begun()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = errors.New(response.Status)
+	}
+	return strings.TrimSpace(string(body)), response.Close || !c.keepAlive, err
+}
+
+// Request sends the last request of a connection, and returns as soon as the answer
+// begins. The caller closes the connection.
+func Request(conn net.Conn, path string) (*http.Response, error) {
+	return request(conn, bufio.NewReader(conn), path, true)
+}
+
+func request(conn net.Conn, in *bufio.Reader, path string, last bool) (*http.Response, error) {
+	header := ""
+	if last {
+		header = "Connection: close\r\n"
+	}
+	_, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %v\r\n%s\r\n", path, conn.RemoteAddr(), header)
+	if err != nil {
+		return nil, err
+	}
+	return http.ReadResponse(in, nil)
+}

@@ -1,0 +1,149 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Load says what Start's clients do.
+type Load struct {
+	Address   string
+	Clients   int
+	Rest      time.Duration // between two requests of a client
+	KeepAlive bool          // a client keeps its connection until the server closes it
+}
+
+// First is the first time that something was answered.
+type First struct {
+	Answer string // it names the worker
+	At     time.Time
+}
+
+// maxFirsts is more than a demonstration has workers.
+const maxFirsts = 1000
+
+// Clients make requests until Stop. Get, Begin and Snapshot may be called from any
+// goroutine; call Stop once.
+type Clients struct {
+	// Firsts receives the first time of each answer. It holds 1000 that are not
+	// received; more are dropped.
+	Firsts chan First
+
+	ctx     context.Context
+	address string
+	stop    chan struct{} // closed by Stop
+	running sync.WaitGroup
+
+	mu    sync.Mutex
+	stats Stats
+}
+
+// Start starts clients that make one request after the other until ctx ends or Stop is
+// called. The caller must call Stop.
+func Start(ctx context.Context, load Load) *Clients {
+	c := &Clients{
+		Firsts:  make(chan First, maxFirsts),
+		ctx:     ctx,
+		address: load.Address,
+		stop:    make(chan struct{}),
+		stats:   Stats{Answered: map[string]int{}},
+	}
+	for range load.Clients {
+		c.running.Go(func() { c.repeat(load) })
+	}
+	return c
+}
+
+func (c *Clients) repeat(load Load) {
+	one := client{address: load.Address, keepAlive: load.KeepAlive}
+	defer one.close()
+	for c.ctx.Err() == nil {
+		c.get(&one, "/", func() {})
+		select {
+		case <-c.stop:
+			return
+		case <-time.After(load.Rest):
+		}
+	}
+}
+
+// Get makes one more request that counts, in the caller's goroutine.
+func (c *Clients) Get(path string) (answer string, err error) {
+	r := c.get(&client{address: c.address}, path, func() {})
+	return r.answer, r.err
+}
+
+// Begin begins one more request that counts. It returns when the answer has begun, or when
+// there will be none. The returned function waits for the end of the request.
+func (c *Clients) Begin(path string) (wait func()) {
+	begun, ended := make(chan struct{}), make(chan struct{})
+	begin := sync.OnceFunc(func() { close(begun) })
+	go func() {
+		defer close(ended)
+		defer begin()
+		c.get(&client{address: c.address}, path, begin)
+	}()
+	<-begun
+	return func() { <-ended }
+}
+
+func (c *Clients) get(one *client, path string, begun func()) result {
+	start := time.Now()
+	r := one.get(c.ctx, path, begun)
+	c.count(r, time.Since(start))
+	return r
+}
+
+// count adds one request to the stats.
+func (c *Clients) count(r result, took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, now := &c.stats, time.Now()
+	if took > s.Longest {
+		s.Longest, s.LongestBy = took, ""
+		if r.err == nil {
+			s.LongestBy = r.answer
+		}
+	}
+	switch {
+	case r.err == nil:
+		if s.Answered[r.answer]++; s.Answered[r.answer] == 1 {
+			c.first(First{r.answer, now})
+		}
+	case errors.Is(r.err, syscall.ECONNREFUSED):
+		s.Refused++
+	case errors.Is(r.err, context.DeadlineExceeded), errors.Is(r.err, os.ErrDeadlineExceeded):
+		s.Hung++
+	default:
+		s.Failures = append(s.Failures, Failure{At: now, Err: r.err, From: r.from, Reused: r.reused, Partial: r.begun})
+	}
+}
+
+func (c *Clients) first(f First) {
+	select {
+	case c.Firsts <- f:
+	default:
+	}
+}
+
+// Stop makes the clients stop, waits for their last answers, and returns the stats.
+func (c *Clients) Stop() Stats {
+	close(c.stop)
+	c.running.Wait()
+	return c.Snapshot()
+}
+
+// Snapshot returns the stats so far.
+func (c *Clients) Snapshot() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.stats
+	s.Answered, s.Failures = maps.Clone(s.Answered), slices.Clone(s.Failures)
+	return s
+}

@@ -1,0 +1,62 @@
+// Package demo is what the demonstrations of chapters 04 and 05 share, and their tests.
+//
+// server.go is what the workers serve. client.go is a client that waits for its answer,
+// clients.go is several of them, and stats.go what happened to their requests. episode.go
+// plays one incident after the other.
+package demo
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// maxSlow is the longest /slow, in milliseconds.
+const maxSlow = 60_000
+
+// NewServer returns the pages /, /crash, /hang and /slow. The caller may add others.
+func NewServer() *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", Answer)
+	mux.HandleFunc("/crash", crash)
+	mux.HandleFunc("/hang", hang)
+	mux.HandleFunc("/slow", slow)
+	return mux
+}
+
+// Answer answers with "worker" and the pid of this process.
+func Answer(w http.ResponseWriter, _ *http.Request) {
+	fmt.Fprintf(w, "worker %d\n", os.Getpid())
+}
+
+// crash panics in a goroutine of its own, as background work with a nil pointer would. A
+// panic in the handler itself would not end the process: net/http recovers it, and only
+// this client sees its connection end. In Node, an error thrown in a handler ends the
+// process.
+func crash(_ http.ResponseWriter, r *http.Request) {
+	go panic("a client asked for /crash")
+	<-r.Context().Done()
+}
+
+// hang stops this whole process. An endless loop would not do: Node runs all handlers in
+// one thread, so one such loop hangs them all, but Go's scheduler takes the CPU away from
+// the loop, and the other handlers go on.
+func hang(_ http.ResponseWriter, r *http.Request) {
+	syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	<-r.Context().Done() // the signal may take a moment
+}
+
+// slow answers after ?ms= milliseconds. It sends the header at once.
+func slow(w http.ResponseWriter, r *http.Request) {
+	ms, err := strconv.Atoi(r.FormValue("ms"))
+	if err != nil || ms < 0 || ms > maxSlow {
+		http.Error(w, fmt.Sprintf("/slow?ms= takes 0 to %d", maxSlow), http.StatusBadRequest)
+		return
+	}
+	http.NewResponseController(w).Flush()
+	time.Sleep(time.Duration(ms) * time.Millisecond)
+	Answer(w, r)
+}

@@ -1,0 +1,34 @@
+package demo
+
+import "time"
+
+// Stats is what happened to the requests of Clients.
+type Stats struct {
+	Answered  map[string]int // by answer
+	Failures  []Failure      // other than Refused and Hung
+	Refused   int            // connections
+	Hung      int            // no answer, and no end of the connection
+	Longest   time.Duration  // the longest request
+	LongestBy string         // its answer, "" if it failed
+}
+
+// Failure is a request that ended without a good answer.
+type Failure struct {
+	At      time.Time
+	Err     error
+	From    string // the local address of the connection, "" without one
+	Reused  bool   // the connection had carried a request before
+	Partial bool   // the header of the answer was read
+}
+
+// Failed returns how many requests have failed.
+func (s Stats) Failed() int { return len(s.Failures) + s.Refused + s.Hung }
+
+// Requests returns how many requests there were.
+func (s Stats) Requests() int {
+	sum := s.Failed()
+	for _, n := range s.Answered {
+		sum += n
+	}
+	return sum
+}

@@ -1,0 +1,77 @@
+package drain
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// An answer that has not begun when the drain does is the last of its connection, however
+// the handler writes it.
+func TestAnswerInTheDrain(t *testing.T) {
+	for name, write := range map[string]func(w http.ResponseWriter){
+		"nothing":        func(http.ResponseWriter) {},
+		"a status":       func(w http.ResponseWriter) { w.WriteHeader(http.StatusTeapot) },
+		"bytes":          func(w http.ResponseWriter) { w.Write([]byte("late")) },
+		"a file":         func(w http.ResponseWriter) { io.Copy(w, open(t)) },
+		"an early flush": func(w http.ResponseWriter) { w.(http.Flusher).Flush() },
+		"by controller": func(w http.ResponseWriter) {
+			require.NoError(t, http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Minute)))
+			require.NoError(t, http.NewResponseController(w).Flush())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			begun, proceed := make(chan struct{}), make(chan struct{})
+			l := listen(t)
+			close(l.gate)
+			s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				close(begun)
+				<-proceed
+				write(w)
+			}), l)
+			c := dial(t, l)
+			c.ask("/")
+			<-begun
+			drained := drain(t.Context(), s)
+			<-l.closed
+			close(proceed)
+			_, last := c.answer()
+			require.True(t, last)
+			require.NoError(t, <-drained)
+		})
+	}
+}
+
+func open(t *testing.T) *os.File {
+	file, err := os.Open("responsewriter_test.go")
+	require.NoError(t, err)
+	t.Cleanup(func() { file.Close() })
+	return file
+}
+
+// A handler can take the connection over, as for a WebSocket. It is not waited for.
+func TestAnswerHijacked(t *testing.T) {
+	taken := make(chan net.Conn, 1)
+	l := listen(t)
+	close(l.gate)
+	s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		require.NoError(t, err)
+		taken <- conn
+	}), l)
+	c := dial(t, l)
+	c.ask("/")
+	conn := <-taken
+	require.NoError(t, <-drain(t.Context(), s))
+	_, err := io.WriteString(conn, "still here")
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
+	said, err := io.ReadAll(c.in)
+	require.NoError(t, err)
+	require.Equal(t, "still here", string(said))
+}

@@ -1,0 +1,175 @@
+package ipc
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	readSize  = 256 << 10 // all that a socket of the usual size holds
+	maxRights = 253       // descriptors the kernel allows in one message (SCM_MAX_FD)
+)
+
+// Message is one message from the peer. If it may have a handle, the receiver must take
+// the handle or Close the message.
+type Message struct {
+	// Data is the message as the peer wrote it, for the receiver to keep. It need not
+	// be valid JSON: Decode tells.
+	Data   json.RawMessage
+	handle *handle
+}
+
+// Decode stores the message in v, by the rules of encoding/json/v2 (field names are
+// case-sensitive). It accepts what Node's JSON.parse accepts: invalid UTF-8 becomes
+// U+FFFD, and of duplicate keys the last wins in an any (in other values they are
+// merged). Two inputs are errors here and not in Node: 1e400, which Node reads as
+// Infinity, and nesting deeper than 10,000.
+func (m Message) Decode(v any) error {
+	if err := jsonv2.Unmarshal(m.Data, v, asNode); err != nil {
+		return fmt.Errorf("message: %w", err)
+	}
+	return nil
+}
+
+// Messages yields what the peer sends, in order, and ends when the channel does. An error
+// stands for a message that was lost, and the loop may go on; or it is the last value and
+// tells what closed the channel. A plain disconnect is no error. See Receive for who
+// reads, and when.
+func (c *Channel) Messages() iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		for {
+			message, err := c.Receive()
+			if err == io.EOF || !yield(message, err) {
+				return
+			}
+		}
+	}
+}
+
+// Receive waits for the next message. It returns io.EOF after the last one; every other
+// error is as in Messages.
+//
+// The calling goroutine reads from the socket itself. While nobody calls Receive, nothing
+// is read and the peer waits; after a SendHandle, up to a quarter of Config.MaxInbox is
+// read first.
+func (c *Channel) Receive() (Message, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reading.waiting++
+	c.readUntil(func() bool { return c.ended || c.inbox.first != nil })
+	c.reading.waiting--
+	c.startReadAhead()
+	it, ok := c.inbox.take()
+	if !ok {
+		return Message{}, io.EOF
+	}
+	return it.msg, it.err
+}
+
+// readUntil reads until enough holds. If another goroutine reads already, it waits for
+// that one. The caller holds c.mu.
+func (c *Channel) readUntil(enough func() bool) {
+	for !enough() {
+		if c.reading.active {
+			c.changed.Wait()
+			continue
+		}
+		c.reading.active = true
+		flags := 0
+		if c.reading.nonblock {
+			flags = unix.MSG_DONTWAIT
+		}
+		c.mu.Unlock()
+		c.fill(flags)
+		c.mu.Lock()
+		c.reading.active = false
+		c.changed.Broadcast()
+	}
+}
+
+// startReadAhead starts reading ahead if an acknowledgement is pending and no Receive
+// would read it. The caller holds c.mu.
+func (c *Channel) startReadAhead() {
+	if c.sent.waiting > 0 && c.reading.waiting == 0 && !c.reading.ahead {
+		c.reading.ahead = true
+		go c.readAhead()
+	}
+}
+
+// readAhead reads while a SendHandle waits for an acknowledgement and no Receive runs. It
+// goes on after that, within bounds: the peer may itself wait for an acknowledgement,
+// which only a reader can give.
+func (c *Channel) readAhead() {
+	c.mu.Lock()
+	c.readUntil(func() bool {
+		if c.sent.waiting > 0 {
+			return c.ended || c.inbox.over(c.cfg.MaxInbox)
+		}
+		return c.ended || c.reading.waiting > 0 ||
+			c.inbox.handles >= maxUndelivered || c.inbox.over(c.cfg.MaxInbox/4)
+	})
+	c.reading.ahead = false
+	full := c.sent.waiting > 0
+	c.mu.Unlock()
+	if full {
+		c.end(ErrInboxFull)
+	}
+}
+
+// fill makes one system call and handles what it returns.
+func (c *Channel) fill(flags int) {
+	in := &c.incoming
+	n, oobn, err := c.socket.receive(in.buf, in.oob, flags)
+	in.received += int64(n)
+	c.keepArrived(parseRights(in.oob[:oobn]))
+	if long := in.lines.split(in.buf[:n], c.handleLine); long != nil {
+		c.end(fmt.Errorf("receive: %w: over %d bytes", long, c.cfg.MaxLine))
+		return
+	}
+	c.flushReplies()
+	if n == 0 {
+		c.endOfStream(err)
+	}
+}
+
+// endOfStream ends the channel after a read without bytes. ECONNRESET is an end of the
+// stream, too: the peer has closed with unread input. So is EAGAIN, once the peer is dead.
+func (c *Channel) endOfStream(err error) {
+	c.step("end", "0 bytes: end of the stream")
+	if rest := len(c.incoming.lines.partial); rest > 0 {
+		c.deliver(item{err: fmt.Errorf("receive: last line cut off after %d bytes: %w", rest, io.ErrUnexpectedEOF)})
+	}
+	switch err {
+	case nil, unix.ECONNRESET, unix.EAGAIN:
+		c.end(nil)
+	default:
+		c.end(fmt.Errorf("receive: %w", err))
+	}
+}
+
+// handleLine handles one line, which began at this offset of the incoming stream.
+func (c *Channel) handleLine(line []byte, start int64) {
+	if message, ok := c.parse(line); ok {
+		c.handleInternal(line, start, message)
+		return
+	}
+	c.traceLine("receive", line, -1)
+	c.deliver(item{msg: Message{Data: line}})
+}
+
+func (c *Channel) deliver(it item) {
+	c.mu.Lock()
+	open := !c.ended
+	if open {
+		c.inbox.add(it)
+	}
+	c.mu.Unlock()
+	if !open {
+		it.msg.Close()
+	}
+}

@@ -1,0 +1,243 @@
+package ipc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Node receiver reads 64 KiB at a time. If one read ends within the line of a handle and
+// also brings the next handle, Node attaches the second descriptor to the first message.
+// So a second handle may leave before the first is acknowledged only while everything that
+// the peer may not have read yet is well below 64 KiB.
+const (
+	maxUnread    = 32 << 10
+	maxShortLine = 8 << 10
+)
+
+// sent is what SendHandle has sent and what the peer has acknowledged.
+type sent struct {
+	handles    []*sentHandle // not acknowledged, oldest first
+	acked      chan struct{} // closed, and replaced, with each acknowledgement
+	ackedBytes int64         // where the line of the last acknowledged handle ended
+	waiting    int           // calls of SendHandle that wait for their acknowledgement
+}
+
+// sentHandle is a handle between SendHandle and the peer's acknowledgement. It holds a
+// duplicate of the descriptor: macOS may discard one that no process holds.
+type sentHandle struct {
+	fd      int
+	kind    string
+	family  string
+	refs    atomic.Int32 // users of fd: the writer, and Channel.sent
+	end     int64        // where its line ends in the outgoing stream
+	done    chan error   // has room for the one result
+	waiting bool         // counted in sent.waiting
+}
+
+func newSentHandle(h syscall.Conn) (*sentHandle, error) {
+	if h == nil {
+		return nil, ErrNotAHandle
+	}
+	raw, err := h.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	s := &sentHandle{done: make(chan error, 1)}
+	s.refs.Store(1)
+	closed := raw.Control(func(fd uintptr) { err = s.duplicate(int(fd)) })
+	return s, errors.Join(closed, err)
+}
+
+// duplicate duplicates fd. The duplicate shares O_NONBLOCK, which must be set: a blocking
+// socket would freeze a Node receiver at the first write that fills it.
+func (s *sentHandle) duplicate(fd int) (err error) {
+	if s.kind, s.family, err = kindOf(fd); err != nil {
+		return err
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return err
+	}
+	s.fd, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	return err
+}
+
+func (s *sentHandle) unref() {
+	if s.refs.Add(-1) == 0 {
+		unix.Close(s.fd)
+	}
+}
+
+// rights returns the control message that carries the descriptor, or nil without one.
+func (s *sentHandle) rights() []byte {
+	if s == nil {
+		return nil
+	}
+	return unix.UnixRights(s.fd)
+}
+
+func (s *sentHandle) descriptor() int {
+	if s == nil {
+		return -1
+	}
+	return s.fd
+}
+
+// line returns the NODE_HANDLE line for the descriptor.
+func (s *sentHandle) line(message []byte) []byte {
+	line := fmt.Appendf(nil, `{"cmd":"NODE_HANDLE","type":%q,"msg":%s`, s.kind, message)
+	if s.family != "" {
+		line = fmt.Appendf(line, `,"dgramType":%q`, s.family)
+	}
+	return append(line, "}\n"...)
+}
+
+// SendHandle sends v together with the socket h: a *net.TCPListener, *net.TCPConn,
+// *net.UnixListener, *net.UnixConn or *net.UDPConn, or anything else with such a
+// descriptor. Both processes have the socket then. The caller keeps its own, and closes
+// it; a *net.UnixListener removes its path then, unless SetUnlinkOnClose(false) was called.
+//
+// nil means that the peer has the message and the handle. ErrHandleLost means that it has
+// neither, because it is short of descriptors or holds 256 handles that its program has
+// not received; SendHandle does not send again. If ctx or the channel ends first, the
+// outcome is unknown.
+//
+// The acknowledgement comes after everything that the peer wrote before. So while
+// SendHandle waits, it reads ahead, up to Config.MaxInbox. A loop over Messages that
+// sends a handle for each message must be faster than the peer, or send from another
+// goroutine.
+func (c *Channel) SendHandle(ctx context.Context, v any, h syscall.Conn) error {
+	var message bytes.Buffer
+	if err := c.encode(&message, v); err != nil {
+		return err
+	}
+	s, err := newSentHandle(h)
+	if err != nil {
+		return fmt.Errorf("send handle: %w", err)
+	}
+	if m, _ := c.parse(message.Bytes()); m.cmd == cmdCluster {
+		s.kind, s.family = natives[s.kind], ""
+	}
+	line := s.line(bytes.TrimSpace(message.Bytes()))
+	if len(line) > c.cfg.MaxLine {
+		s.unref()
+		return fmt.Errorf("send handle: %w: %d bytes", ErrLineTooLong, len(line))
+	}
+	c.startWaiting(s)
+	defer c.giveUp(s)
+	if err := c.transmit(ctx, s, line); err != nil {
+		return err
+	}
+	select {
+	case err := <-s.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// transmit writes the line with the handle, once it may leave.
+func (c *Channel) transmit(ctx context.Context, s *sentHandle, line []byte) error {
+	for {
+		if err := c.acquire(ctx); err != nil {
+			s.unref()
+			return err
+		}
+		acked, ok := c.reserve(s, len(line))
+		if ok {
+			return c.write(ctx, line, s)
+		}
+		c.release()
+		select {
+		case <-acked:
+		case <-c.closed:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// reserve queues s for its acknowledgement if its line may leave now. Otherwise it returns
+// the channel to wait for. The caller has the right to write.
+func (c *Channel) reserve(s *sentHandle, size int) (acked <-chan struct{}, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out, end := &c.outgoing, c.outgoing.written+int64(size)
+	unsafe := end-c.sent.ackedBytes > maxUnread || size > maxShortLine || out.longLine > c.sent.ackedBytes
+	if c.ended || len(c.sent.handles) > 0 && unsafe {
+		return c.sent.acked, false
+	}
+	s.end = end
+	s.refs.Add(1)
+	c.sent.handles = append(c.sent.handles, s)
+	return nil, true
+}
+
+// acknowledge ends the oldest sent handle with the peer's answer. An answer without a
+// handle is ignored; Node would throw.
+func (c *Channel) acknowledge(result error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.sent.handles) == 0 {
+		return
+	}
+	s := c.sent.handles[0]
+	c.sent.handles = c.sent.handles[1:]
+	c.sent.ackedBytes = s.end
+	c.finish(s, result)
+	c.signalAcked()
+}
+
+// signalAcked wakes the senders in transmit. The caller holds c.mu.
+func (c *Channel) signalAcked() {
+	close(c.sent.acked)
+	c.sent.acked = make(chan struct{})
+}
+
+// finish gives SendHandle its result. The caller holds c.mu.
+func (c *Channel) finish(s *sentHandle, result error) {
+	s.done <- result
+	s.unref()
+	c.stopWaiting(s)
+}
+
+// forget removes a handle that could not be written.
+func (c *Channel) forget(s *sentHandle) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := slices.Index(c.sent.handles, s); i >= 0 {
+		c.sent.handles = slices.Delete(c.sent.handles, i, i+1)
+		s.unref()
+		c.signalAcked()
+	}
+}
+
+// startWaiting makes sure that some goroutine reads the acknowledgement of s.
+func (c *Channel) startWaiting(s *sentHandle) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.waiting = true
+	c.sent.waiting++
+	c.startReadAhead()
+}
+
+func (c *Channel) giveUp(s *sentHandle) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopWaiting(s)
+}
+
+// stopWaiting counts a sender once, whether the acknowledgement came first or the caller
+// gave up first. The caller holds c.mu.
+func (c *Channel) stopWaiting(s *sentHandle) {
+	if s.waiting {
+		s.waiting = false
+		c.sent.waiting--
+		c.changed.Broadcast()
+	}
+}

@@ -1,0 +1,172 @@
+package ipc
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/sys/unix"
+)
+
+// Send sends v, encoded as JSON; a json.RawMessage is sent as it is. nil means that the
+// kernel has the bytes, so they arrive even if this process exits now. While the peer does
+// not read, Send waits. If ctx ends first, the message may still arrive, complete.
+func (c *Channel) Send(ctx context.Context, v any) error {
+	return c.SendBatch(ctx, v)
+}
+
+// SendBatch sends each of vs as a message of its own, with few system calls. If one of
+// them cannot be encoded, it sends none.
+func (c *Channel) SendBatch(ctx context.Context, vs ...any) error {
+	out := buffers.Get().(*bytes.Buffer)
+	defer recycle(out)
+	for _, v := range vs {
+		if err := c.encode(out, v); err != nil {
+			return err
+		}
+	}
+	if err := c.acquire(ctx); err != nil {
+		return err
+	}
+	return c.write(ctx, out.Bytes(), nil)
+}
+
+// buffers are for encoding: a new one for each message would cost more than the rest of
+// Send.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func recycle(b *bytes.Buffer) {
+	const kept = 4 << 20 // a larger one is not worth its memory
+	if b.Cap() <= kept {
+		b.Reset()
+		buffers.Put(b)
+	}
+}
+
+// encode appends v to out, as one line.
+func (c *Channel) encode(out *bytes.Buffer, v any) error {
+	start := out.Len()
+	if err := encodeJSON(out, v); err != nil {
+		return fmt.Errorf("send: %w", err)
+	}
+	line := out.Bytes()[start:]
+	if len(line) > c.cfg.MaxLine {
+		return fmt.Errorf("send: %w: %d bytes", ErrLineTooLong, len(line))
+	}
+	if _, reserved := c.parse(line); reserved {
+		return fmt.Errorf("send: %w", ErrReserved)
+	}
+	return out.WriteByte('\n')
+}
+
+func encodeJSON(out *bytes.Buffer, v any) error {
+	raw, ok := v.(json.RawMessage)
+	if !ok {
+		return jsonv2.MarshalWrite(out, v, asNode)
+	}
+	value := jsontext.Value(raw)
+	if !value.IsValid(asNode) {
+		return errors.New("raw message is not one JSON value")
+	}
+	if bytes.IndexByte(value, '\n') >= 0 { // indented
+		value = value.Clone()
+		if err := value.Compact(asNode); err != nil {
+			return err
+		}
+	}
+	out.Write(value)
+	return nil
+}
+
+// acquire takes the right to write.
+func (c *Channel) acquire(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case c.outgoing.writing <- struct{}{}:
+		return nil
+	case <-c.closed:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// release first writes the replies that the reader has queued meanwhile, and then gives
+// up the right to write. It never blocks.
+func (c *Channel) release() {
+	for {
+		replies := c.takeReplies()
+		c.traceLines("send", replies, -1)
+		n, err := c.socket.send(replies, nil, unix.MSG_DONTWAIT)
+		if err == unix.EAGAIN {
+			go func() {
+				c.socket.send(replies[n:], nil, 0)
+				c.release()
+			}()
+			return
+		}
+		<-c.outgoing.writing
+		if !c.acquireForReplies() {
+			return
+		}
+	}
+}
+
+// write writes complete lines, with the handle h if it is not nil. The caller has the
+// right to write. write gives it up, at once or, if ctx ends first, when the last line is
+// complete. When write returns, out belongs to the caller again.
+func (c *Channel) write(ctx context.Context, out []byte, h *sentHandle) error {
+	c.traceLines("send", out, h.descriptor())
+	c.outgoing.written += int64(len(out))
+	if len(out) > maxShortLine {
+		c.outgoing.longLine = c.outgoing.written
+	}
+	rights := h.rights()
+	n, err := c.socket.send(out, rights, unix.MSG_DONTWAIT)
+	if err != unix.EAGAIN {
+		return c.finishWrite(h, err)
+	}
+	if n > 0 {
+		rights = nil // the kernel takes them with the first byte
+	}
+	if ctx.Done() == nil {
+		_, err = c.socket.send(out[n:], rights, 0)
+		return c.finishWrite(h, err)
+	}
+	rest, done := bytes.Clone(out[n:]), make(chan error, 1)
+	go func() {
+		_, err := c.socket.send(rest, rights, 0)
+		done <- c.finishWrite(h, err)
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// finishWrite ends a write, and returns its error as the caller of Send gets it.
+func (c *Channel) finishWrite(h *sentHandle, err error) error {
+	if h != nil {
+		if err != nil {
+			c.forget(h)
+		}
+		h.unref()
+	}
+	c.release()
+	switch err {
+	case nil:
+		return nil
+	case unix.EPIPE, unix.ECONNRESET:
+		return ErrClosed
+	}
+	return fmt.Errorf("send: %w", err)
+}

@@ -1,0 +1,209 @@
+package supervise
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// reload is one run of Reload.
+type reload struct {
+	supervisor *Supervisor
+	since      int   // workers with a larger ID are new
+	slots      []int // the slots from before, whose workers must be replaced
+	began      time.Time
+	newFailed  chan struct{} // closed when failure is set
+	over       chan struct{} // closed at the end
+
+	// The supervisor's lock guards these.
+	candidate *Worker // the new worker that has not taken over yet, or nil
+	replaced  int
+	complete  bool  // every old worker has been replaced
+	failure   error // why a new worker has failed that had taken over
+	err       error // the result, valid when over is closed
+	ended     time.Time
+}
+
+// Reload replaces all workers, one at a time, by what Config.Command returns now: it deploys
+// a new program. The new worker is ready before an old one is asked to leave, and the old
+// one has exited before the next one starts.
+//
+// Reload stops at the first new worker that fails or is not ready within ReadyTimeout, and
+// when ctx ends. The worker that has not taken over yet is killed or asked to leave, the old
+// workers that are left go on serving, and the error says why.
+//
+// One reload runs at a time. A call during a reload waits for its end, and then for the next
+// reload, which serves all waiting calls.
+func (s *Supervisor) Reload(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.reload // it may have started workers from an older program
+	for !s.reload.isOver() {
+		running := s.reload
+		s.mu.Unlock()
+		select {
+		case <-running.over:
+		case <-ctx.Done():
+		}
+		s.mu.Lock()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if r := s.reload; r != before && r.isOver() && !r.canceled() {
+			return r.err // it began after this call
+		}
+	}
+	switch {
+	case s.closed:
+		return ErrShutdown
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return s.runReload(ctx)
+}
+
+// runReload runs a reload. The caller holds s.mu, which is released meanwhile.
+func (s *Supervisor) runReload(ctx context.Context) error {
+	r := &reload{
+		supervisor: s, since: s.lastID, slots: s.pool.Slots(), began: time.Now(),
+		newFailed: make(chan struct{}), over: make(chan struct{}),
+	}
+	s.reload = r
+	s.running.Add(1) // Wait waits for the event at the end
+	defer s.running.Done()
+	s.cfg.Notify(Reloading{})
+	s.mu.Unlock()
+	err := r.run(ctx)
+	s.mu.Lock()
+	r.err, r.ended = err, time.Now()
+	close(r.over)
+	s.cfg.Notify(Reloaded{Replaced: r.replaced, Left: r.left(), Took: r.ended.Sub(r.began), Err: err})
+	return err
+}
+
+func (r *reload) run(ctx context.Context) error {
+	for {
+		candidate, err := r.start()
+		if candidate == nil {
+			return err
+		}
+		err = r.awaitReady(ctx, candidate)
+		leaving, err := r.takeOver(candidate, err)
+		if leaving != nil {
+			select {
+			case <-leaving.gone:
+			case <-ctx.Done():
+				err = cmp.Or(err, ctx.Err())
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// start starts the next new worker, or returns nil if there is no worker to replace.
+func (r *reload) start() (*Worker, error) {
+	s := r.supervisor
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case r.failure != nil || r.complete:
+		return nil, r.failure
+	case s.closed:
+		return nil, ErrShutdown
+	case len(r.pending()) == 0:
+		return nil, nil
+	}
+	w, err := s.fork()
+	r.candidate = w
+	return w, err
+}
+
+// awaitReady waits until the candidate is ready, or another new worker has failed.
+func (r *reload) awaitReady(ctx context.Context, candidate *Worker) error {
+	timeout := r.supervisor.cfg.ReadyTimeout
+	select {
+	case <-candidate.ready:
+		return nil
+	case <-r.newFailed:
+		return nil
+	case <-candidate.gone:
+	case <-time.After(timeout):
+		candidate.Kill(fmt.Sprintf("not ready within %v", timeout))
+		<-candidate.gone
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return errors.New(candidate.exited.String())
+}
+
+// takeOver lets the candidate take the place of an old worker, which it asks to leave and
+// returns. If there is an error, or no worker to replace, the candidate leaves instead.
+func (r *reload) takeOver(candidate *Worker, err error) (leaving *Worker, _ error) {
+	s := r.supervisor
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case r.failure != nil:
+		err = r.failure
+	case s.closed && (err == nil || candidate.state == Leaving || candidate.exited.Left):
+		err = ErrShutdown
+	case err == nil && candidate.state == Gone:
+		err = errors.New(candidate.exited.String())
+	case err == nil && candidate.state == Leaving:
+		err = fmt.Errorf("%v did not stay", candidate)
+	}
+	pending := r.pending()
+	if err != nil || len(pending) == 0 {
+		if candidate.state < Leaving {
+			s.removeSlot(candidate.slot)
+		}
+		r.candidate = nil
+		return candidate, err
+	}
+	r.candidate = nil
+	r.replaced++
+	s.removeSlot(pending[0].number)
+	r.complete = len(r.pending()) == 0 // decided now: Close may come before the old worker's end
+	return pending[0].worker, nil
+}
+
+func (r *reload) isCandidate(w *Worker) bool { return r != nil && r.candidate == w }
+
+// noteFailure notes that a worker has failed. If it is a new one, the reload stops.
+func (r *reload) noteFailure(w *Worker) {
+	if !r.isOver() && w.id > r.since && r.failure == nil {
+		r.failure = errors.New(w.exited.String())
+		close(r.newFailed)
+	}
+}
+
+// pending returns the slots from before the reload that have no new worker which is ready.
+func (r *reload) pending() []slot {
+	return slices.DeleteFunc(r.supervisor.slots(), func(s slot) bool {
+		isNew := s.worker != nil && s.worker.id > r.since && isClosed(s.worker.ready)
+		return isNew || !slices.Contains(r.slots, s.number)
+	})
+}
+
+// left returns how many workers are from before the reload.
+func (r *reload) left() (n int) {
+	for _, w := range r.supervisor.workers {
+		if w.id <= r.since && w.state < Leaving {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *reload) isOver() bool { return r == nil || isClosed(r.over) }
+
+// canceled reports whether the reload ended because its caller did not want it any more, or
+// because of a shutdown.
+func (r *reload) canceled() bool {
+	return errors.Is(r.err, context.Canceled) || errors.Is(r.err, context.DeadlineExceeded) || errors.Is(r.err, ErrShutdown)
+}

@@ -1,0 +1,88 @@
+package supervise
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"playing-with-processes/internal/restart"
+)
+
+// Status is a snapshot of a Supervisor.
+type Status struct {
+	Size     int // the number of workers that must run
+	Closed   bool
+	Restarts restart.State
+	Workers  []WorkerStatus // oldest first
+	Reload   *ReloadStatus  // the last one, or nil
+}
+
+// WorkerStatus is a snapshot of a worker.
+type WorkerStatus struct {
+	Worker   *Worker
+	State    State
+	Restarts int // after failures, in its slot; a reload starts a new count
+}
+
+// The states of a reload. It is canceled by the end of its context, or by a shutdown.
+const (
+	ReloadRunning  = "running"
+	ReloadDone     = "done"
+	ReloadFailed   = "failed"
+	ReloadCanceled = "canceled"
+)
+
+// ReloadStatus is a snapshot of a reload.
+type ReloadStatus struct {
+	State    string    `json:"state"`
+	Replaced int       `json:"replaced"`
+	Left     int       `json:"left"` // workers from before the reload
+	Began    time.Time `json:"began"`
+	Seconds  float64   `json:"seconds"`
+	Error    string    `json:"error,omitzero"`
+}
+
+// Status returns a snapshot.
+func (s *Supervisor) Status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	status := Status{
+		Size:     s.size(),
+		Closed:   s.closed,
+		Restarts: s.pool.State(time.Now()),
+		Reload:   s.reload.status(),
+	}
+	for _, w := range s.workers {
+		status.Workers = append(status.Workers, WorkerStatus{w, w.state, w.restarts})
+	}
+	slices.SortFunc(status.Workers, func(a, b WorkerStatus) int { return cmp.Compare(a.Worker.id, b.Worker.id) })
+	return status
+}
+
+func (r *reload) status() *ReloadStatus {
+	if r == nil {
+		return nil
+	}
+	status := &ReloadStatus{State: r.state(), Replaced: r.replaced, Left: r.left(), Began: r.began}
+	if status.State == ReloadRunning {
+		status.Seconds = time.Since(r.began).Seconds()
+		return status
+	}
+	status.Seconds = r.ended.Sub(r.began).Seconds()
+	if r.err != nil {
+		status.Error = r.err.Error()
+	}
+	return status
+}
+
+func (r *reload) state() string {
+	switch {
+	case !r.isOver():
+		return ReloadRunning
+	case r.canceled():
+		return ReloadCanceled
+	case r.err != nil:
+		return ReloadFailed
+	}
+	return ReloadDone
+}

@@ -1,0 +1,264 @@
+// Package supervise keeps a number of worker processes running: it starts them, watches
+// them, replaces, reloads, scales and stops them, and leaves no process behind. When a
+// failed worker is started again, package restart decides. What is special about a worker,
+// its program and its messages, is up to the hooks of a Config.
+//
+// Read supervisor.go, then worker.go, which is one worker from its start to its end, on top
+// of process.go and stop.go. scale.go and reload.go change which workers run. event.go and
+// status.go report what happens. stderr.go handles what workers print, and memory.go
+// measures them.
+package supervise
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"math"
+	"os/exec"
+	"slices"
+	"sync"
+	"time"
+
+	"playing-with-processes/internal/ipc"
+	"playing-with-processes/internal/restart"
+)
+
+// Config says what is special about the workers. Command must be set; every other field has
+// a default.
+//
+// Command, Channel and Notify are called with the supervisor's lock held: they must not use
+// the Supervisor or its workers, except for a worker's ID and Value. The other hooks are
+// called without it, each from a goroutine that belongs to the worker.
+type Config struct {
+	Workers int // that New starts
+
+	// Command returns what the next worker runs, not started. It may set w.Value.
+	Command func(w *Worker) *exec.Cmd
+	// Channel returns the bounds of the channel to a worker. The default is enough for
+	// short notices, so that a hostile worker cannot use much of our memory.
+	Channel func(w *Worker) ipc.Config
+	// Name returns what events call a worker. The default is its ID: worker 1.
+	Name func(w *Worker) string
+
+	// Started is called before the first message of a worker is read. It must not block.
+	Started func(w *Worker)
+	// Message is called with each message. expected reports whether we have waited for
+	// it; a worker that sends many others is slowed down. Message may take the handle.
+	Message func(w *Worker, m ipc.Message) (expected bool)
+	// Disconnected is called when the channel has ended, after its last message, with the
+	// last error of Messages.
+	Disconnected func(w *Worker, last error)
+	// Stop asks a worker to leave. It may block; ctx ends when the worker's time is up.
+	Stop func(ctx context.Context, w *Worker)
+	// Exited is called when the process has ended, before the event about it.
+	Exited func(w *Worker)
+	// Notify is called with each event, in order.
+	Notify func(Event)
+
+	// Restart is when failed workers are started again; nil is restart.Default.
+	Restart *restart.Policy
+	// ReadyTimeout is how long a worker may stay in the state Starting, or, in a reload,
+	// take to get ready, before it is killed; 0 means 10 s.
+	ReadyTimeout time.Duration
+	// DrainTimeout is how long a worker that leaves may finish its requests before it is
+	// terminated; 0 means 5 s. (`docker stop` waits 10 s for everything.)
+	DrainTimeout time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	if c.Channel == nil {
+		c.Channel = func(*Worker) ipc.Config { return ipc.Config{MaxLine: 64 << 10, MaxInbox: 1 << 20} }
+	}
+	if c.Started == nil {
+		c.Started = func(*Worker) {}
+	}
+	if c.Message == nil {
+		c.Message = func(*Worker, ipc.Message) bool { return false }
+	}
+	if c.Disconnected == nil {
+		c.Disconnected = func(*Worker, error) {}
+	}
+	if c.Stop == nil {
+		c.Stop = func(context.Context, *Worker) {}
+	}
+	if c.Exited == nil {
+		c.Exited = func(*Worker) {}
+	}
+	if c.Notify == nil {
+		c.Notify = func(Event) {}
+	}
+	if c.Restart == nil {
+		policy := restart.Default(c.Workers)
+		c.Restart = &policy
+	}
+	c.ReadyTimeout = cmp.Or(c.ReadyTimeout, 10*time.Second)
+	c.DrainTimeout = cmp.Or(c.DrainTimeout, 5*time.Second)
+	return c
+}
+
+// ErrShutdown is the error of a call that comes after Close.
+var ErrShutdown = errors.New("the primary is shutting down")
+
+// Supervisor keeps workers running. Each has a slot in a restart.Pool, and in that slot a
+// replacement follows it. The methods may be called from several goroutines.
+type Supervisor struct {
+	cfg     Config
+	running sync.WaitGroup // goroutines
+
+	mu          sync.Mutex // guards the fields below, and the states of the workers
+	lastID      int
+	workers     map[int]*Worker
+	pool        *restart.Pool
+	timer       *time.Timer // for the next start that is due
+	firstErrors restart.FirstErrors
+	restarts    restart.State // as last notified
+	reload      *reload       // the last one, or nil
+	closed      bool
+}
+
+// noSlot is the slot of a worker that nothing will follow.
+const noSlot = -1
+
+// New returns a supervisor, and starts cfg.Workers workers. The caller must call Close,
+// Leave and Wait in the end, as Run does.
+func New(cfg Config) *Supervisor {
+	cfg = cfg.withDefaults()
+	s := &Supervisor{
+		cfg:     cfg,
+		workers: map[int]*Worker{},
+		pool:    restart.New(*cfg.Restart, cfg.Workers, time.Now()),
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.timer = time.AfterFunc(math.MaxInt64, func() { // until a start is due
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.startDue()
+	})
+	s.startDue()
+	return s
+}
+
+// Run keeps cfg.Workers workers running until ctx ends. Then it asks them to leave, and
+// returns when all have ended.
+func Run(ctx context.Context, cfg Config) {
+	s := New(cfg)
+	<-ctx.Done()
+	s.Close()
+	s.Leave()
+	s.Wait()
+}
+
+// Fork adds a worker, in a slot of its own. If it cannot be started, it is not tried again.
+func (s *Supervisor) Fork() (*Worker, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrShutdown
+	}
+	return s.fork()
+}
+
+func (s *Supervisor) fork() (*Worker, error) {
+	slot := s.pool.Add()
+	w, err := s.start(slot)
+	if err != nil {
+		s.pool.Ended(slot, restart.Asked, time.Now())
+	}
+	return w, err
+}
+
+// Workers returns the workers whose process has not ended, oldest first.
+func (s *Supervisor) Workers() []*Worker {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.workers), func(a, b *Worker) int { return a.id - b.id })
+}
+
+// startDue starts the workers that are due. The caller holds s.mu, as for every unexported
+// method below.
+func (s *Supervisor) startDue() {
+	if s.closed {
+		return
+	}
+	now := time.Now()
+	for slot, ok := s.pool.PopDue(now); ok; slot, ok = s.pool.PopDue(now) {
+		s.notifyRestarts() // it may be the probe
+		if _, err := s.start(slot); err != nil {
+			failed := StartFailed{err}
+			s.cfg.Notify(failed)
+			s.failed(slot, restart.NeverReady, failed.String())
+		}
+	}
+	s.notifyRestarts()
+	if next, ok := s.pool.Next(now); ok {
+		s.timer.Reset(time.Until(next))
+	}
+}
+
+// start starts the worker of a slot.
+func (s *Supervisor) start(slot int) (*Worker, error) {
+	s.lastID++
+	w := &Worker{
+		id:         s.lastID,
+		slot:       slot,
+		restarts:   s.pool.Restarts(slot),
+		supervisor: s,
+		started:    make(chan struct{}),
+		ready:      make(chan struct{}),
+		gone:       make(chan struct{}),
+	}
+	process, err := Start(s.cfg.Channel(w), s.cfg.Command(w), s.pool.Failures(slot) > 0)
+	if err != nil {
+		return nil, err
+	}
+	w.Process = process
+	s.workers[w.id] = w
+	s.cfg.Notify(Started{w})
+	s.running.Go(w.run)
+	return w, nil
+}
+
+// failed leaves it to the policy when the next worker of a slot starts.
+func (s *Supervisor) failed(slot int, reason restart.Reason, what string) {
+	now := time.Now()
+	s.pool.Ended(slot, reason, now)
+	s.firstErrors.Record(slot, s.pool.Failures(slot), what)
+	at, due := s.pool.DueAt(slot, now)
+	if due && at.After(now) && !s.closed && s.pool.State(now) == restart.On {
+		s.cfg.Notify(RestartDelayed{at.Sub(now)})
+	}
+}
+
+// removeSlot removes a slot and asks its workers to leave: there are two of them while a
+// replacement starts.
+func (s *Supervisor) removeSlot(slot int) {
+	s.pool.Ended(slot, restart.Asked, time.Now())
+	for _, w := range s.workers {
+		if w.slot == slot {
+			w.leave()
+		}
+	}
+	s.startDue() // others may be due earlier now
+}
+
+// Close makes the supervisor start no worker any more, and ends a reload.
+func (s *Supervisor) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.timer.Stop()
+}
+
+// Leave asks every worker to leave.
+func (s *Supervisor) Leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.workers {
+		w.leave()
+	}
+}
+
+// Wait waits, after Close, until every worker has ended and every event has been notified.
+func (s *Supervisor) Wait() { s.running.Wait() }

@@ -1,0 +1,294 @@
+package supervise
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"syscall"
+	"time"
+
+	"playing-with-processes/internal/restart"
+)
+
+// FreeMessages that we have not waited for cost their sender a millisecond: a worker that
+// floods its channel is slowed down, and one that sends a lot hardly notices.
+const FreeMessages = 64
+
+// startTicks is how many parts ReadyTimeout is counted in.
+const startTicks = 10
+
+// State is what a worker is doing. A worker has one state at a time, and the states of one
+// worker only get larger.
+type State int
+
+const (
+	Starting     State = iota // its process runs
+	Online                    // its program runs: Worker.Online
+	Serving                   // it serves: Worker.Ready
+	Disconnected              // its channel has ended, though it was not to leave
+	Retiring                  // it serves until its replacement is ready: Worker.Retire
+	Leaving                   // it was asked to leave, or leaves by itself
+	Gone                      // its process has ended
+)
+
+// Worker is a worker process, from its start to its end.
+type Worker struct {
+	*Process
+	Value any // for the caller, see Config.Command
+
+	id         int
+	restarts   int // of failed workers in its slot, including its own start
+	supervisor *Supervisor
+	started    chan struct{} // closed when the state is not Starting any more
+	ready      chan struct{} // closed by Ready
+	gone       chan struct{} // closed when the state is Gone
+
+	// The supervisor's lock guards these.
+	state           State
+	slot            int    // or noSlot
+	retireWhenReady bool   // Retire came before Ready
+	killedFor       string // why we have killed it, or ""
+	exited          Exited // valid when the state is Gone
+}
+
+// ID returns the worker's number, which is never used again.
+func (w *Worker) ID() int { return w.id }
+
+func (w *Worker) String() string {
+	if w.supervisor.cfg.Name != nil {
+		return w.supervisor.cfg.Name(w)
+	}
+	return fmt.Sprintf("worker %d", w.id)
+}
+
+// State returns the state at this moment.
+func (w *Worker) State() State {
+	w.supervisor.mu.Lock()
+	defer w.supervisor.mu.Unlock()
+	return w.state
+}
+
+// run is the worker's goroutine: it handles all messages, and then the exit.
+func (w *Worker) run() {
+	cfg := w.supervisor.cfg
+	cfg.Started(w)
+	go w.watchStart()
+	last := w.readLoop()
+	w.enter(Disconnected)
+	cfg.Disconnected(w, last)
+	// It may have closed only its channel, and still be serving its last requests.
+	if !w.WaitTimeout(cfg.DrainTimeout) {
+		w.Terminate()
+	}
+	cfg.Exited(w)
+	w.handleExit()
+}
+
+// readLoop handles the messages, and returns the last error of Messages.
+func (w *Worker) readLoop() (last error) {
+	unexpected := 0
+	for message, err := range w.Messages() {
+		if err != nil || !w.supervisor.cfg.Message(w, message) {
+			unexpected++
+		}
+		message.Close()
+		if unexpected == FreeMessages {
+			unexpected = 0
+			w.WaitTimeout(time.Millisecond)
+		}
+		last = err
+	}
+	return last
+}
+
+// watchStart kills a worker that stays in the state Starting for ReadyTimeout. It counts
+// ticks, so that suspending this process expires no timeout.
+func (w *Worker) watchStart() {
+	timeout := w.supervisor.cfg.ReadyTimeout
+	tick := time.Tick(timeout / startTicks)
+	for range startTicks {
+		select {
+		case <-w.started:
+			return
+		case <-tick:
+		}
+	}
+	s := w.supervisor
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.reload.isCandidate(w) { // a reload has its own timeout
+		w.kill(fmt.Sprintf("still starting after %v", timeout))
+	}
+}
+
+// enter enters a larger state, and reports whether it did.
+func (w *Worker) enter(state State) bool {
+	w.supervisor.mu.Lock()
+	defer w.supervisor.mu.Unlock()
+	return w.enterLocked(state)
+}
+
+func (w *Worker) enterLocked(state State) bool {
+	if w.state >= state {
+		return false
+	}
+	if w.state == Starting {
+		close(w.started)
+	}
+	w.state = state
+	return true
+}
+
+// Online reports that the worker's program runs.
+func (w *Worker) Online() { w.enter(Online) }
+
+// Ready reports that the worker serves. The worker that it replaces is asked to leave.
+func (w *Worker) Ready() {
+	s := w.supervisor
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !w.enterLocked(Serving) {
+		return
+	}
+	close(w.ready)
+	s.pool.Ready(w.slot, time.Now())
+	s.cfg.Notify(Ready{w, time.Since(w.Started)})
+	time.AfterFunc(s.cfg.Restart.StableAfter, w.stable)
+	for _, old := range s.workers {
+		if old.slot == w.slot && old.state == Retiring {
+			old.leave()
+		}
+	}
+	if w.retireWhenReady {
+		w.retire()
+	}
+	s.startDue() // the next start may be due earlier now
+}
+
+// stable releases the buffered standard error once the worker has proved stable.
+func (w *Worker) stable() {
+	if !w.WaitTimeout(0) {
+		w.Stderr.Release()
+	}
+}
+
+// Retire reports that the worker wants to be replaced. It serves until its replacement is
+// ready, and is asked to leave then. Before it is Ready itself, that waits.
+func (w *Worker) Retire() {
+	s := w.supervisor
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w.state < Serving {
+		w.retireWhenReady = true
+		return
+	}
+	w.retire()
+}
+
+func (w *Worker) retire() {
+	if w.enterLocked(Retiring) {
+		s := w.supervisor
+		s.pool.Retire(w.slot, time.Now())
+		s.cfg.Notify(Retired{w})
+		s.startDue()
+	}
+}
+
+// RetireNow reports that the worker leaves by itself. It is replaced at once, and must exit
+// within DrainTimeout.
+func (w *Worker) RetireNow() {
+	s := w.supervisor
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w.state >= Retiring { // its replacement is due already
+		return
+	}
+	slot := w.slot
+	w.startLeaving(func(context.Context, *Worker) {})
+	if s.reload.isCandidate(w) { // it has replaced no other worker yet
+		s.pool.Ended(slot, restart.Asked, time.Now())
+	} else {
+		s.pool.Retire(slot, time.Now())
+	}
+	s.startDue()
+}
+
+// Leave asks the worker to finish its requests and to exit. It has DrainTimeout for that, and
+// nothing takes its place. Leave does not wait.
+func (w *Worker) Leave() {
+	s := w.supervisor
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w.state < Leaving {
+		s.removeSlot(w.slot)
+	}
+}
+
+// leave asks the worker to leave, whatever happens to its slot.
+func (w *Worker) leave() { w.startLeaving(w.supervisor.cfg.Stop) }
+
+// startLeaving starts the stop ladder, once.
+func (w *Worker) startLeaving(ask func(context.Context, *Worker)) {
+	if !w.enterLocked(Leaving) {
+		return
+	}
+	w.slot = noSlot
+	go w.Stop(func(ctx context.Context) {
+		w.Stderr.Release()
+		ask(ctx, w)
+	}, w.supervisor.cfg.DrainTimeout)
+}
+
+// Kill kills the worker. Its exit says why.
+func (w *Worker) Kill(why string) {
+	w.supervisor.mu.Lock()
+	defer w.supervisor.mu.Unlock()
+	w.kill(why)
+}
+
+func (w *Worker) kill(why string) {
+	if w.killedFor == "" {
+		w.killedFor = why
+		w.Signal(syscall.SIGKILL)
+	}
+}
+
+// handleExit handles the end of the process. A worker that was not to leave has failed.
+func (w *Worker) handleExit() {
+	s := w.supervisor
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.workers, w.id)
+	w.exited = w.exitEvent()
+	w.enterLocked(Gone)
+	close(w.gone)
+	s.cfg.Notify(w.exited)
+	switch {
+	case w.exited.Left:
+	case s.reload.isCandidate(w):
+		s.pool.Ended(w.slot, restart.Asked, time.Now())
+	default:
+		s.reload.noteFailure(w)
+		s.failed(w.slot, w.exited.Reason, w.exited.String())
+	}
+	s.startDue()
+}
+
+func (w *Worker) exitEvent() Exited {
+	return Exited{
+		Worker: w,
+		Exit:   w.Exit(),
+		Left:   w.state >= Retiring,
+		Reason: restart.ReasonFor(isClosed(w.ready), w.Exit()),
+		Why:    cmp.Or(w.killedFor, w.LastError()),
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
