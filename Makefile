@@ -33,8 +33,8 @@ fuzz: ## each fuzz target for FUZZTIME (1m)
 	$(GO) test -run '^$$' -fuzz '^FuzzArguments$$' -fuzztime $(FUZZTIME) ./02-four-spawn-methods
 	$(GO) test -run '^$$' -fuzz '^FuzzLaws$$' -fuzztime $(FUZZTIME) ./internal/restart
 
-bench: ## what the channel and the cluster cost; bench/main.go compares two versions
-	cd bench && $(GO) run .
+bench: ## what the channel and the cluster cost; bench/compare compares two versions
+	cd bench && $(GO) test -run '^$$' -bench .
 
 demo: ## each chapter, once
 	$(GO) run ./01-fork
