@@ -74,7 +74,7 @@ func handleNotice(w *supervise.Worker, m ipc.Message) (expected bool) {
 	}
 	switch n.Act {
 	case actReady:
-		watchdogOf(w).expect(n.interval())
+		watchdogOf(w).watch(n.interval())
 		w.Ready()
 	case actRetire:
 		w.Retire() // and its replacement, when ready, stops it

@@ -14,33 +14,24 @@ const missedBeats = 3
 // watchdog kills its worker if promised heartbeats do not come. It counts ticks, so that
 // suspending this process, as Ctrl-Z does, expires no heartbeat.
 type watchdog struct {
-	worker   *supervise.Worker
-	promised chan time.Duration // the interval, once
-	beats    chan struct{}
-	stopped  chan struct{}
-	stop     func()
+	worker  *supervise.Worker
+	once    sync.Once
+	beats   chan struct{}
+	stopped chan struct{}
 }
 
 func newWatchdog(w *supervise.Worker) *watchdog {
-	d := &watchdog{
-		worker:   w,
-		promised: make(chan time.Duration, 1),
-		beats:    make(chan struct{}, 1),
-		stopped:  make(chan struct{}),
-	}
-	d.stop = sync.OnceFunc(func() { close(d.stopped) })
-	go d.run()
-	return d
+	return &watchdog{worker: w, beats: make(chan struct{}, 1), stopped: make(chan struct{})}
 }
 
 // watchdogOf returns the watchdog of a worker.
 func watchdogOf(w *supervise.Worker) *watchdog { return w.Value.(*watchdog) }
 
-// expect says at which interval the heartbeats come; 0 is never.
-func (d *watchdog) expect(interval time.Duration) {
-	select {
-	case d.promised <- interval:
-	default: // promised before
+// watch starts to expect heartbeats, the first time it is called. Without an interval it
+// expects none.
+func (d *watchdog) watch(interval time.Duration) {
+	if interval > 0 {
+		d.once.Do(func() { go d.run(interval) })
 	}
 }
 
@@ -52,15 +43,7 @@ func (d *watchdog) beat() {
 	}
 }
 
-func (d *watchdog) run() {
-	var interval time.Duration
-	select {
-	case interval = <-d.promised:
-	case <-d.stopped:
-	}
-	if interval <= 0 {
-		return
-	}
+func (d *watchdog) run(interval time.Duration) {
 	tick := time.Tick(interval)
 	for missed := 0; missed <= missedBeats; {
 		select {
@@ -74,3 +57,6 @@ func (d *watchdog) run() {
 	}
 	d.worker.Kill(fmt.Sprintf("no heartbeat for %v", missedBeats*interval))
 }
+
+// stop ends the watch. It is called once, when the channel has ended.
+func (d *watchdog) stop() { close(d.stopped) }

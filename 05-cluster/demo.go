@@ -36,10 +36,8 @@ type story struct {
 	address string
 	broken  atomic.Bool // what the next worker runs does not start
 
-	inTurn  map[string]int // answers before the clients came
 	clients *demo.Clients
-	slow    *demo.Clients  // for requests that take long
-	running sync.WaitGroup // requests of slow
+	slow    sync.WaitGroup // requests that take long
 
 	// watch fills these.
 	listening chan cluster.Listening
@@ -54,7 +52,6 @@ func demonstrate(ctx context.Context, o options) error {
 	s := &story{
 		say:       cli.NewLogger("demo"),
 		n:         o.n,
-		inTurn:    map[string]int{},
 		listening: make(chan cluster.Listening, 1000),
 		exits:     make(chan cluster.Exit, 1000),
 		ended:     map[string]cluster.Exit{},
@@ -120,9 +117,8 @@ func (s *story) play(ctx context.Context) error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	defer s.running.Wait()
+	defer s.slow.Wait()
 	defer cancel()
-	s.slow = demo.Start(ctx, demo.Load{Address: s.address})
 	s.clients = demo.Start(ctx, demo.Load{Address: s.address, Clients: demo.NumClients, Rest: demo.Rest})
 	s.say.Printf("from now on %d clients make requests, each on a new connection", demo.NumClients)
 	if err := cli.Pause(ctx, demo.Quiet); err != nil {
@@ -154,16 +150,17 @@ func (s *story) open(ctx context.Context) error {
 // showTurns shows which workers get the requests of a client that waits for each answer.
 func (s *story) showTurns(ctx context.Context) error {
 	const requests = 100
+	answers := map[string]int{}
 	for range requests {
 		answer, err := demo.Get(ctx, s.address, "/")
 		if err != nil {
 			return err
 		}
-		s.inTurn[answer]++
+		answers[answer]++
 	}
 	var shares []string
 	for _, w := range s.primary.Workers() {
-		shares = append(shares, fmt.Sprintf("%v answered %d", w, s.inTurn[answerOf(w)]))
+		shares = append(shares, fmt.Sprintf("%v answered %d", w, answers[answerOf(w)]))
 	}
 	how := map[cluster.Policy]string{
 		cluster.RoundRobin: "they take turns",

@@ -50,7 +50,7 @@ func (s *story) with(trouble func(context.Context, *cluster.Worker) error) func(
 // that each worker has some.
 func (s *story) beginSlow() {
 	for range 8 * s.n {
-		s.running.Go(s.slow.Begin(fmt.Sprintf("/slow?ms=%d", slowRequest.Milliseconds())))
+		s.slow.Go(s.clients.Begin(fmt.Sprintf("/slow?ms=%d", slowRequest.Milliseconds())))
 	}
 }
 
@@ -135,20 +135,12 @@ func (s *story) reloadBroken(ctx context.Context) error {
 
 // timedReload reloads, and shows what the clients saw of it.
 func (s *story) timedReload(ctx context.Context) error {
-	requests, failed := s.soFar()
-	begun := time.Now()
+	before, begun := s.clients.Snapshot(), time.Now()
 	err := s.primary.Reload(ctx)
-	took := time.Since(begun)
-	requestsNow, failedNow := s.soFar()
+	took, after := time.Since(begun), s.clients.Snapshot()
 	s.say.Printf("it took %v; of %d requests that ended meanwhile %d failed",
-		cli.FormatDuration(took), requestsNow-requests, failedNow-failed)
+		cli.FormatDuration(took), after.Requests()-before.Requests(), after.Failed()-before.Failed())
 	return err
-}
-
-// soFar returns how many requests the clients have made, and how many have failed.
-func (s *story) soFar() (requests, failed int) {
-	fast, slow := s.clients.Snapshot(), s.slow.Snapshot()
-	return fast.Requests() + slow.Requests(), fast.Failed() + slow.Failed()
 }
 
 // stop shuts the cluster down during slow requests.
@@ -156,6 +148,6 @@ func (s *story) stop(ctx context.Context) error {
 	s.beginSlow()
 	s.clients.Stop() // later requests would be refused, as they should
 	err := s.primary.Shutdown(ctx)
-	s.running.Wait()
+	s.slow.Wait()
 	return err
 }

@@ -15,10 +15,10 @@ import (
 // summary sums up the story. A request that was lost before a worker had accepted it is an
 // error.
 func (s *story) summary(out io.Writer) error {
-	stats := []demo.Stats{{Answered: s.inTurn}, s.clients.Snapshot(), s.slow.Snapshot()}
+	stats := s.clients.Snapshot()
 	s.showWorkers(out, stats)
 	lost := s.showRungs(out, stats)
-	fmt.Fprintf(out, "The longest wait for a page that is not slow was %v.\n", cli.FormatDuration(stats[1].Longest))
+	fmt.Fprintf(out, "The longest wait for a page that is not slow was %v.\n", cli.FormatDuration(stats.Longest))
 	if lost > 0 {
 		return fmt.Errorf("%d requests were lost before a worker had accepted them", lost)
 	}
@@ -26,7 +26,7 @@ func (s *story) summary(out io.Writer) error {
 }
 
 // showWorkers shows the requests and the end of each worker.
-func (s *story) showWorkers(out io.Writer, stats []demo.Stats) {
+func (s *story) showWorkers(out io.Writer, stats demo.Stats) {
 	fmt.Fprintf(out, "\n%-9s %6s %9s  %s\n", "", "pid", "requests", "end")
 	for _, e := range slices.SortedFunc(maps.Values(s.ended), func(a, b cluster.Exit) int {
 		return cmp.Compare(a.Worker.ID(), b.Worker.ID())
@@ -35,31 +35,22 @@ func (s *story) showWorkers(out io.Writer, stats []demo.Stats) {
 		if e.Why != "" {
 			end += ", " + e.Why
 		}
-		answered := 0
-		for _, some := range stats {
-			answered += some.Answered[answerOf(e.Worker)]
-		}
-		fmt.Fprintf(out, "%-9v %6d %9d  %s\n", e.Worker, e.Worker.Pid(), answered, end)
+		fmt.Fprintf(out, "%-9v %6d %9d  %s\n", e.Worker, e.Worker.Pid(), stats.Answered[answerOf(e.Worker)], end)
 	}
 }
 
 // showRungs shows the failures by rung of the ladder: how far the connection had come. It
 // returns how many there were on the rungs that must not lose any.
-func (s *story) showRungs(out io.Writer, stats []demo.Stats) (lost int) {
-	requests, queued, given, accepted, partial := 0, s.reset, 0, -s.reset, 0
-	for _, some := range stats {
-		requests += some.Requests()
-		queued += some.Refused
-		given += some.Hung
-		for _, failure := range some.Failures {
-			if failure.Partial {
-				partial++
-			} else {
-				accepted++
-			}
+func (s *story) showRungs(out io.Writer, stats demo.Stats) (lost int) {
+	queued, given, accepted, partial := stats.Refused+s.reset, stats.Hung, -s.reset, 0
+	for _, failure := range stats.Failures {
+		if failure.Partial {
+			partial++
+		} else {
+			accepted++
 		}
 	}
-	fmt.Fprintf(out, "\n%d requests, each on a new connection and none repeated; failed:\n", requests)
+	fmt.Fprintf(out, "\n%d requests, each on a new connection and none repeated; failed:\n", stats.Requests())
 	for _, rung := range []struct {
 		name   string
 		failed int

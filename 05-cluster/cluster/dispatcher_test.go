@@ -21,10 +21,14 @@ func fakePrimary(t *testing.T) *Primary {
 	settings, err := Settings{Policy: RoundRobin}.withDefaults()
 	require.NoError(t, err)
 	p := newPrimary(settings)
-	p.supervisor = supervise.New(supervise.Config{Command: func(process *supervise.Worker) *exec.Cmd {
+	config := p.config()
+	config.Started = func(*supervise.Worker) {} // no writeLoop
+	config.Notify = func(supervise.Event) {}
+	config.Command = func(process *supervise.Worker) *exec.Cmd {
 		process.Value = newWorker(p, process)
 		return exec.Command("sleep", "60")
-	}})
+	}
+	p.supervisor = supervise.New(config)
 	p.mu.Lock()
 	t.Cleanup(func() {
 		for _, pt := range p.ports {

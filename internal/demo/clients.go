@@ -64,7 +64,7 @@ func (c *Clients) repeat(load Load) {
 	one := client{address: load.Address, keepAlive: load.KeepAlive}
 	defer one.close()
 	for c.ctx.Err() == nil {
-		c.get(&one, "/", func() {})
+		c.get(&one, "/")
 		select {
 		case <-c.stop:
 			return
@@ -75,27 +75,28 @@ func (c *Clients) repeat(load Load) {
 
 // Get makes one more request that counts, in the caller's goroutine.
 func (c *Clients) Get(path string) (answer string, err error) {
-	r := c.get(&client{address: c.address}, path, func() {})
+	r := c.get(&client{address: c.address}, path)
 	return r.answer, r.err
 }
 
-// Begin begins one more request that counts. It returns when the answer has begun, or when
-// there will be none. The returned function waits for the end of the request.
+// Begin begins one more request that counts, except for Stats.Longest. It returns when the
+// answer has begun, or when there will be none. The returned function waits for the end.
 func (c *Clients) Begin(path string) (wait func()) {
 	begun, ended := make(chan struct{}), make(chan struct{})
 	begin := sync.OnceFunc(func() { close(begun) })
 	go func() {
 		defer close(ended)
 		defer begin()
-		c.get(&client{address: c.address}, path, begin)
+		one := client{address: c.address}
+		c.count(one.get(c.ctx, path, begin), 0)
 	}()
 	<-begun
 	return func() { <-ended }
 }
 
-func (c *Clients) get(one *client, path string, begun func()) result {
+func (c *Clients) get(one *client, path string) result {
 	start := time.Now()
-	r := one.get(c.ctx, path, begun)
+	r := one.get(c.ctx, path, func() {})
 	c.count(r, time.Since(start))
 	return r
 }

@@ -23,8 +23,9 @@ type reload struct {
 	replaced  int
 	complete  bool  // every old worker has been replaced
 	failure   error // why a new worker has failed that had taken over
-	err       error // the result, valid when over is closed
-	ended     time.Time
+	err       error // the result
+	took      time.Duration
+	state     string // see ReloadStatus
 }
 
 // Reload replaces all workers, one at a time, by what Config.Command returns now: it deploys
@@ -52,7 +53,7 @@ func (s *Supervisor) Reload(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if r := s.reload; r != before && r.isOver() && !r.canceled() {
+		if r := s.reload; r != before && r.isOver() && r.state != ReloadCanceled {
 			return r.err // it began after this call
 		}
 	}
@@ -69,7 +70,7 @@ func (s *Supervisor) Reload(ctx context.Context) error {
 func (s *Supervisor) runReload(ctx context.Context) error {
 	r := &reload{
 		supervisor: s, since: s.lastID, slots: s.pool.Slots(), began: time.Now(),
-		newFailed: make(chan struct{}), over: make(chan struct{}),
+		newFailed: make(chan struct{}), over: make(chan struct{}), state: ReloadRunning,
 	}
 	s.reload = r
 	s.running.Add(1) // Wait waits for the event at the end
@@ -78,10 +79,20 @@ func (s *Supervisor) runReload(ctx context.Context) error {
 	s.mu.Unlock()
 	err := r.run(ctx)
 	s.mu.Lock()
-	r.err, r.ended = err, time.Now()
+	r.err, r.took, r.state = err, time.Since(r.began), stateAfter(err)
 	close(r.over)
-	s.cfg.Notify(Reloaded{Replaced: r.replaced, Left: r.left(), Took: r.ended.Sub(r.began), Err: err})
+	s.cfg.Notify(Reloaded{Replaced: r.replaced, Left: r.left(), Took: r.took, Err: err})
 	return err
+}
+
+func stateAfter(err error) string {
+	switch {
+	case err == nil:
+		return ReloadDone
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, ErrShutdown):
+		return ReloadCanceled
+	}
+	return ReloadFailed
 }
 
 func (r *reload) run(ctx context.Context) error {
@@ -201,9 +212,3 @@ func (r *reload) left() (n int) {
 }
 
 func (r *reload) isOver() bool { return r == nil || isClosed(r.over) }
-
-// canceled reports whether the reload ended because its caller did not want it any more, or
-// because of a shutdown.
-func (r *reload) canceled() bool {
-	return errors.Is(r.err, context.Canceled) || errors.Is(r.err, context.DeadlineExceeded) || errors.Is(r.err, ErrShutdown)
-}

@@ -63,26 +63,12 @@ func (r *reload) status() *ReloadStatus {
 	if r == nil {
 		return nil
 	}
-	status := &ReloadStatus{State: r.state(), Replaced: r.replaced, Left: r.left(), Began: r.began}
-	if status.State == ReloadRunning {
+	status := &ReloadStatus{State: r.state, Replaced: r.replaced, Left: r.left(), Began: r.began, Seconds: r.took.Seconds()}
+	switch {
+	case r.state == ReloadRunning:
 		status.Seconds = time.Since(r.began).Seconds()
-		return status
-	}
-	status.Seconds = r.ended.Sub(r.began).Seconds()
-	if r.err != nil {
+	case r.err != nil:
 		status.Error = r.err.Error()
 	}
 	return status
-}
-
-func (r *reload) state() string {
-	switch {
-	case !r.isOver():
-		return ReloadRunning
-	case r.canceled():
-		return ReloadCanceled
-	case r.err != nil:
-		return ReloadFailed
-	}
-	return ReloadDone
 }

@@ -1,11 +1,10 @@
-// Package supervise keeps a number of worker processes running: it starts them, watches
-// them, replaces, reloads, scales and stops them, and leaves no process behind. When a
-// failed worker is started again, package restart decides. What is special about a worker,
-// its program and its messages, is up to the hooks of a Config.
+// Package supervise keeps a number of worker processes running: it starts, watches, replaces,
+// reloads, scales and stops them, and leaves no process behind. Package restart decides when
+// a failed worker is started again. The hooks of a Config say what is special about a worker.
 //
 // Read supervisor.go, then worker.go, which is one worker from its start to its end, on top
 // of process.go and stop.go. scale.go and reload.go change which workers run. event.go and
-// status.go report what happens. stderr.go handles what workers print, and memory.go
+// status.go report what happens. stderr.go passes on what workers print, and memory.go
 // measures them.
 package supervise
 
@@ -13,6 +12,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"os/exec"
@@ -24,30 +24,25 @@ import (
 	"playing-with-processes/internal/restart"
 )
 
-// Config says what is special about the workers. Command must be set; every other field has
-// a default.
+// Config says what is special about the workers. Command, Started, Message,
+// Disconnected, Stop and Notify must be set.
 //
-// Command, Channel and Notify are called with the supervisor's lock held: they must not use
-// the Supervisor or its workers, except for a worker's ID and Value. The other hooks are
-// called without it, each from a goroutine that belongs to the worker.
+// Command and Notify are called with the supervisor's lock held: they must not use the
+// Supervisor or its workers, except for a worker's ID and Value. The other hooks are called
+// without it, each from a goroutine that belongs to the worker.
 type Config struct {
 	Workers int // that New starts
 
 	// Command returns what the next worker runs, not started. It may set w.Value.
 	Command func(w *Worker) *exec.Cmd
-	// Channel returns the bounds of the channel to a worker. The default is enough for
-	// short notices, so that a hostile worker cannot use much of our memory.
-	Channel func(w *Worker) ipc.Config
 	// Name returns what events call a worker. The default is its ID: worker 1.
 	Name func(w *Worker) string
-
 	// Started is called before the first message of a worker is read. It must not block.
 	Started func(w *Worker)
-	// Message is called with each message. expected reports whether we have waited for
-	// it; a worker that sends many others is slowed down. Message may take the handle.
+	// Message is called with each message, and may take its handle. expected reports
+	// whether we have waited for it; a worker that sends many others is slowed down.
 	Message func(w *Worker, m ipc.Message) (expected bool)
-	// Disconnected is called when the channel has ended, after its last message, with the
-	// last error of Messages.
+	// Disconnected is called after the last message, with the last error of Messages.
 	Disconnected func(w *Worker, last error)
 	// Stop asks a worker to leave. It may block; ctx ends when the worker's time is up.
 	Stop func(ctx context.Context, w *Worker)
@@ -56,6 +51,9 @@ type Config struct {
 	// Notify is called with each event, in order.
 	Notify func(Event)
 
+	// Channel returns the bounds of the channel to a worker. The default is enough for
+	// short notices, so that a hostile worker cannot use much of our memory.
+	Channel func(w *Worker) ipc.Config
 	// Restart is when failed workers are started again; nil is restart.Default.
 	Restart *restart.Policy
 	// ReadyTimeout is how long a worker may stay in the state Starting, or, in a reload,
@@ -70,23 +68,8 @@ func (c Config) withDefaults() Config {
 	if c.Channel == nil {
 		c.Channel = func(*Worker) ipc.Config { return ipc.Config{MaxLine: 64 << 10, MaxInbox: 1 << 20} }
 	}
-	if c.Started == nil {
-		c.Started = func(*Worker) {}
-	}
-	if c.Message == nil {
-		c.Message = func(*Worker, ipc.Message) bool { return false }
-	}
-	if c.Disconnected == nil {
-		c.Disconnected = func(*Worker, error) {}
-	}
-	if c.Stop == nil {
-		c.Stop = func(context.Context, *Worker) {}
-	}
-	if c.Exited == nil {
-		c.Exited = func(*Worker) {}
-	}
-	if c.Notify == nil {
-		c.Notify = func(Event) {}
+	if c.Name == nil {
+		c.Name = func(w *Worker) string { return fmt.Sprintf("worker %d", w.id) }
 	}
 	if c.Restart == nil {
 		policy := restart.Default(c.Workers)

@@ -1,7 +1,6 @@
 package supervise
 
 import (
-	"os/exec"
 	"testing"
 	"time"
 
@@ -14,10 +13,7 @@ import (
 // end of a worker that was stable, or a failure of another slot, must not hide it.
 func TestFirstErrorOfItsSlot(t *testing.T) {
 	var events []Event
-	s := New(Config{
-		Command: func(*Worker) *exec.Cmd { return exec.Command("false") },
-		Notify:  func(e Event) { events = append(events, e) },
-	})
+	s := New(Config{Notify: func(e Event) { events = append(events, e) }})
 	s.pool = restart.New(restart.Default(2), 2, time.Now())
 	later := time.Now().Add(time.Hour) // every pause is over
 	s.pool.PopDue(later)

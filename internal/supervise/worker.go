@@ -54,12 +54,7 @@ type Worker struct {
 // ID returns the worker's number, which is never used again.
 func (w *Worker) ID() int { return w.id }
 
-func (w *Worker) String() string {
-	if w.supervisor.cfg.Name != nil {
-		return w.supervisor.cfg.Name(w)
-	}
-	return fmt.Sprintf("worker %d", w.id)
-}
+func (w *Worker) String() string { return w.supervisor.cfg.Name(w) }
 
 // State returns the state at this moment.
 func (w *Worker) State() State {
@@ -80,7 +75,9 @@ func (w *Worker) run() {
 	if !w.WaitTimeout(cfg.DrainTimeout) {
 		w.Terminate()
 	}
-	cfg.Exited(w)
+	if cfg.Exited != nil {
+		cfg.Exited(w)
+	}
 	w.handleExit()
 }
 
