@@ -13,9 +13,6 @@ import (
 	"playing-with-processes/internal/ipc"
 )
 
-// patience turns a hang into a failure.
-const patience = 30 * time.Second
-
 // replaceStderr lets a test read what Stderr passes on. A Stderr may still write to it when
 // the test is over.
 func replaceStderr(t *testing.T) (read *os.File) {

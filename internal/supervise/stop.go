@@ -24,7 +24,7 @@ func (p *Process) Stop(ask func(context.Context), patience time.Duration) {
 // Terminate is the second half of the ladder: SIGTERM and, after TermTimeout, SIGKILL. It
 // returns after the end of the process.
 func (p *Process) Terminate() {
-	if p.WaitTimeout(0) {
+	if isClosed(p.done) {
 		return
 	}
 	p.Signal(syscall.SIGTERM)

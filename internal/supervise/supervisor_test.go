@@ -1,13 +1,181 @@
 package supervise
 
 import (
+	"context"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"playing-with-processes/internal/ipc"
 	"playing-with-processes/internal/restart"
 )
+
+// A worker that exits must be replaced, in its slot.
+func TestReplaced(t *testing.T) {
+	t.Parallel()
+	h := startSupervisor(t, Config{Workers: 1, Restart: patientPolicy()}, serves)
+	first := await[Ready](h).Worker
+	first.Signal(syscall.SIGKILL)
+	exited := await[Exited](h)
+	require.Equal(t, Exited{Worker: first, Exit: ipc.Exit{Code: -1, Signal: syscall.SIGKILL}, Reason: restart.Killed}, exited)
+	second := await[Ready](h).Worker
+	require.Len(t, h.Workers(), 1)
+	require.Same(t, second, h.Workers()[0])
+	require.Equal(t, 1, h.Status().Workers[0].Restarts)
+	require.Equal(t, Gone, first.State())
+}
+
+// Run must return when ctx has ended and all workers have left.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	h := startSupervisor(t, Config{}, serves)
+	cfg := h.cfg
+	cfg.Workers = 2
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		Run(ctx, cfg)
+	}()
+	await[Ready](h)
+	await[Ready](h)
+	cancel()
+	<-ended
+	for range 2 {
+		exited := await[Exited](h)
+		require.True(t, exited.Left, exited)
+		require.Zero(t, exited.Exit)
+	}
+}
+
+// A worker that retires must serve until its replacement is ready, and leave then.
+func TestRetire(t *testing.T) {
+	t.Parallel()
+	h := startSupervisor(t, Config{Workers: 1, Restart: patientPolicy()}, retires)
+	old := await[Retired](h).Worker
+	h.next(serves)
+	require.Contains(t, []State{Retiring, Leaving, Gone}, old.State())
+	ready := await[Ready](h).Worker
+	exited := await[Exited](h)
+	for ready == old || exited.Worker != old { // its replacement may retire as well
+		exited = await[Exited](h)
+	}
+	require.True(t, exited.Left)
+	require.Equal(t, 1, h.Size())
+}
+
+// A worker that wants to retire before it is ready must be replaced once it is.
+func TestRetireBeforeReady(t *testing.T) {
+	t.Parallel()
+	h := startSupervisor(t, Config{Workers: 1, Restart: patientPolicy()},
+		`echo '"retire"' >&3; read go <&3; echo '"ready"' >&3; read stop <&3`)
+	w := await[Started](h).Worker
+	require.Less(t, w.State(), Serving)
+	h.next(serves)
+	require.NoError(t, w.Send(t.Context(), "go"))
+	require.Same(t, w, await[Retired](h).Worker)
+	require.NotSame(t, w, await[Ready](h).Worker)
+	require.Same(t, w, await[Exited](h).Worker)
+}
+
+// A worker that leaves by itself must be replaced at once, and must not be asked to leave.
+func TestRetireNow(t *testing.T) {
+	t.Parallel()
+	h := startSupervisor(t, Config{Workers: 1, Restart: patientPolicy(), DrainTimeout: patience},
+		`echo '"ready"' >&3; echo '"retire now"' >&3; read go <&3; exit 3`)
+	w := await[Ready](h).Worker
+	h.next(serves)
+	require.NotSame(t, w, await[Started](h).Worker)
+	require.NotSame(t, w, await[Ready](h).Worker)
+	w.Leave() // which must not remove the slot of its replacement
+	require.Equal(t, 1, h.Size())
+	require.NoError(t, w.Send(t.Context(), "go"))
+	exited := await[Exited](h)
+	require.Equal(t, Exited{Worker: w, Exit: ipc.Exit{Code: 3}, Left: true, Reason: restart.Crashed}, exited)
+}
+
+// A worker that is asked to leave must not be replaced.
+func TestLeave(t *testing.T) {
+	t.Parallel()
+	h := startSupervisor(t, Config{Workers: 2}, serves)
+	w := await[Ready](h).Worker
+	await[Ready](h)
+	w.Leave()
+	w.Leave()
+	require.Same(t, w, await[Exited](h).Worker)
+	require.Equal(t, 1, h.Size())
+	require.Len(t, h.Workers(), 1)
+	require.Empty(t, h.events)
+}
+
+// To leave a worker that retires must remove its slot, and end its replacement, too.
+func TestLeaveWhileRetiring(t *testing.T) {
+	t.Parallel()
+	h := startSupervisor(t, Config{Workers: 1, Restart: patientPolicy()}, retires)
+	old := await[Retired](h).Worker
+	h.next(sleeps)
+	old.Leave()
+	await[Exited](h)
+	require.Eventually(t, func() bool { return len(h.Workers()) == 0 }, patience, time.Millisecond)
+	require.Zero(t, h.Size())
+}
+
+// A worker that closes its channel and goes on must be terminated after DrainTimeout, which is
+// a failure.
+func TestDisconnected(t *testing.T) {
+	t.Parallel()
+	h := startSupervisor(t, Config{Workers: 1, DrainTimeout: time.Millisecond},
+		`echo '"ready"' >&3; exec 3>&-; exec sleep 100`)
+	w := await[Ready](h).Worker
+	exited := await[Exited](h)
+	require.Equal(t, Exited{Worker: w, Exit: ipc.Exit{Code: -1, Signal: syscall.SIGTERM}, Reason: restart.Killed}, exited)
+}
+
+// A worker that stays in the state Starting must be killed after ReadyTimeout. Online is
+// enough to go on.
+func TestReadyTimeout(t *testing.T) {
+	t.Parallel()
+	const timeout = 50 * time.Millisecond
+	h := startSupervisor(t, Config{ReadyTimeout: timeout, DrainTimeout: time.Hour}, sleeps)
+	w, err := h.Fork()
+	require.NoError(t, err)
+	exited := await[Exited](h)
+	require.Equal(t, "still starting after 50ms", exited.Why)
+	require.GreaterOrEqual(t, time.Since(w.Started), timeout-timeout/startTicks)
+
+	h = startSupervisor(t, Config{ReadyTimeout: patience}, `echo '"online"' >&3; read stop <&3`)
+	w, err = h.Fork()
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return w.State() == Online }, patience, time.Millisecond)
+	<-w.started // watchStart has returned, or will
+}
+
+// A worker that floods its channel must be slowed down.
+func TestFlood(t *testing.T) {
+	t.Parallel()
+	const many = 1000
+	h := startSupervisor(t, Config{}, `yes '"flood"' | head -n 1000 >&3; `+serves)
+	w, err := h.Fork()
+	require.NoError(t, err)
+	await[Ready](h)
+	require.GreaterOrEqual(t, time.Since(w.Started), many/FreeMessages*time.Millisecond)
+}
+
+// A call after Close must be refused.
+func TestClosed(t *testing.T) {
+	t.Parallel()
+	h := startSupervisor(t, Config{Workers: 1}, serves)
+	await[Ready](h)
+	h.Close()
+	_, err := h.Fork()
+	require.ErrorIs(t, err, ErrShutdown)
+	require.ErrorIs(t, h.Scale(1), ErrShutdown)
+	require.ErrorIs(t, h.Reload(t.Context()), ErrShutdown)
+	require.Zero(t, h.Size())
+	require.True(t, h.Status().Closed)
+}
 
 // The first error must be the first of those in a row, of the slot that keeps failing. The
 // end of a worker that was stable, or a failure of another slot, must not hide it.

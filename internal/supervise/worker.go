@@ -150,7 +150,11 @@ func (w *Worker) Ready() {
 	close(w.ready)
 	s.pool.Ready(w.slot, time.Now())
 	s.cfg.Notify(Ready{w, time.Since(w.Started)})
-	time.AfterFunc(s.cfg.Restart.StableAfter, w.stable)
+	time.AfterFunc(s.cfg.Restart.StableAfter, func() {
+		if !isClosed(w.done) { // now it has proved stable
+			w.Stderr.Release()
+		}
+	})
 	for _, old := range s.workers {
 		if old.slot == w.slot && old.state == Retiring {
 			old.leave()
@@ -160,13 +164,6 @@ func (w *Worker) Ready() {
 		w.retire()
 	}
 	s.startDue() // the next start may be due earlier now
-}
-
-// stable releases the buffered standard error once the worker has proved stable.
-func (w *Worker) stable() {
-	if !w.WaitTimeout(0) {
-		w.Stderr.Release()
-	}
 }
 
 // Retire reports that the worker wants to be replaced. It serves until its replacement is

@@ -1,0 +1,105 @@
+package supervise
+
+import (
+	"context"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"playing-with-processes/internal/ipc"
+	"playing-with-processes/internal/restart"
+)
+
+// patience turns a hang into a failure.
+const patience = 30 * time.Second
+
+// Scripts of workers. A script is online, ready, retires or retires now when it writes that
+// as a message, and may exit when it reads "stop".
+const (
+	serves  = `echo '"ready"' >&3; read stop <&3`
+	retires = `echo '"ready"' >&3; echo '"retire"' >&3; read stop <&3`
+	sleeps  = `exec sleep 100`
+)
+
+// harness is a supervisor of shell scripts, with its events.
+type harness struct {
+	*Supervisor
+	t      *testing.T
+	events chan Event
+	mu     sync.Mutex
+	script string // of the next worker
+}
+
+// startSupervisor supervises workers that run script, until next says what others run.
+func startSupervisor(t *testing.T, cfg Config, script string) *harness {
+	t.Helper()
+	h := &harness{t: t, events: make(chan Event, 10_000), script: script}
+	cfg.Command = func(*Worker) *exec.Cmd {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return exec.Command("sh", "-c", h.script)
+	}
+	cfg.Started = func(*Worker) {}
+	cfg.Disconnected = func(*Worker, error) {}
+	cfg.Message = obey
+	cfg.Stop = func(ctx context.Context, w *Worker) { w.Send(ctx, "stop") }
+	cfg.Notify = func(e Event) { h.events <- e }
+	h.Supervisor = New(cfg)
+	t.Cleanup(func() {
+		h.Close()
+		for _, w := range h.Workers() {
+			w.Kill("the test is over")
+		}
+		h.Wait()
+	})
+	return h
+}
+
+func obey(w *Worker, m ipc.Message) (expected bool) {
+	var what string
+	m.Decode(&what)
+	switch what {
+	case "online":
+		w.Online()
+	case "ready":
+		w.Ready()
+	case "retire":
+		w.Retire()
+	case "retire now":
+		w.RetireNow()
+	}
+	return false
+}
+
+// next sets the script of the workers that start from now on.
+func (h *harness) next(script string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.script = script
+}
+
+// await returns the next event of a type, and drops those before it.
+func await[E Event](h *harness) E {
+	h.t.Helper()
+	for {
+		select {
+		case event := <-h.events:
+			if e, ok := event.(E); ok {
+				return e
+			}
+		case <-time.After(patience):
+			var missing E
+			require.FailNow(h.t, "no event", "%T", missing)
+		}
+	}
+}
+
+// patientPolicy never delays a restart for long.
+func patientPolicy() *restart.Policy {
+	policy := restart.Default(0)
+	policy.Restarts, policy.MaxPause = 10_000, time.Millisecond
+	return &policy
+}
