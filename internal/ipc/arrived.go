@@ -51,16 +51,11 @@ func (c *Channel) dropArrived() {
 
 // parseRights returns the descriptors in a control message.
 func parseRights(oob []byte) (descriptors []int) {
-	messages, err := unix.ParseSocketControlMessage(oob)
-	if err != nil {
-		return nil
-	}
+	messages, _ := unix.ParseSocketControlMessage(oob) // nil with an error
 	for _, m := range messages {
-		fds, err := unix.ParseUnixRights(&m)
-		if err == nil {
-			closeOnExec(fds)
-			descriptors = append(descriptors, fds...)
-		}
+		fds, _ := unix.ParseUnixRights(&m) // nil if the message carries something else
+		closeOnExec(fds)
+		descriptors = append(descriptors, fds...)
 	}
 	return descriptors
 }
@@ -71,8 +66,8 @@ func discard(fd int) {
 	unix.Close(fd)
 }
 
-// noLinger undoes an SO_LINGER that the peer has set. Without it, closing a socket whose
-// send buffer the peer has filled could block for as long as the peer likes.
+// noLinger undoes an SO_LINGER that the peer has set. Without it, closing a socket could
+// block for as long as the peer likes, because the peer has filled the send buffer.
 func noLinger(fd int) {
 	unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{})
 }

@@ -1,6 +1,7 @@
 package ipc
 
 import (
+	"cmp"
 	"sync"
 	"time"
 
@@ -28,8 +29,8 @@ type Channel struct {
 	inbox   inbox
 	arrived arrivedFD
 	sent    sent
-	replies []byte                  // to Node's own queries, not yet written
-	sockets map[string]*socketCount // by key
+	replies []byte                 // to Node's own queries, not yet written
+	sockets map[string]socketCount // by key
 }
 
 // outgoing is the outgoing stream. Its fields belong to the goroutine that has put the
@@ -58,7 +59,8 @@ type reading struct {
 
 // newChannel makes a channel of a connected socket, and takes ownership of it.
 func newChannel(fd int, cfg Config) *Channel {
-	cfg = cfg.withDefaults()
+	const limit = 64 << 20
+	cfg.MaxLine, cfg.MaxInbox = cmp.Or(cfg.MaxLine, limit), cmp.Or(cfg.MaxInbox, limit)
 	c := &Channel{
 		cfg:      cfg,
 		socket:   socket{fd: fd},
@@ -71,7 +73,7 @@ func newChannel(fd int, cfg Config) *Channel {
 		closed:  make(chan struct{}),
 		arrived: arrivedFD{fd: -1},
 		sent:    sent{acked: make(chan struct{})},
-		sockets: map[string]*socketCount{},
+		sockets: map[string]socketCount{},
 	}
 	c.changed.L = &c.mu
 	return c
@@ -90,10 +92,10 @@ func (c *Channel) Disconnect() error {
 	}
 	first := c.end(nil)
 	c.mu.Lock()
-	dropped := c.inbox
+	dropped := c.inbox.items
 	c.inbox = inbox{}
 	c.mu.Unlock()
-	for it, ok := dropped.take(); ok; it, ok = dropped.take() {
+	for _, it := range dropped {
 		it.msg.Close()
 	}
 	if !first {

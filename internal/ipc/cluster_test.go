@@ -11,19 +11,19 @@ import (
 
 const clusterLine = `{"cmd":"NODE_CLUSTER","act":"newconn","seq":1}`
 
-// The cluster module's messages arrive like others where they are wanted, bare and
-// with a handle.
+// With Config.Cluster, the messages of Node's cluster module are sent and received like
+// all others, with a handle and without.
 func TestCluster(t *testing.T) {
 	noLeaks(t)
-	c, p := pair(t, Config{Cluster: true})
-	_, theirs := connection(t)
+	c, p := newPeer(t, Config{Cluster: true})
+	theirs := newSocketPair(t).far
 	p.write("%s\n", clusterLine)
 	p.pass(`{"cmd":"NODE_HANDLE","type":"net.Native","msg":`+clusterLine+"}\n", theirs)
 	require.Equal(t, clusterLine, string(receive(t, c).Data))
-	with := receive(t, c)
-	require.Equal(t, clusterLine, string(with.Data))
+	message := receive(t, c)
+	require.Equal(t, clusterLine, string(message.Data))
 	require.Equal(t, lineACK, p.line())
-	conn, err := with.Conn()
+	conn, err := message.Conn()
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
 
@@ -32,11 +32,12 @@ func TestCluster(t *testing.T) {
 	require.ErrorIs(t, c.Send(testContext(t), json.RawMessage(`{"cmd":"NODE_OTHER"}`)), ErrReserved)
 }
 
-// Where they are not, they are ignored, as in a Node process without a cluster.
-func TestClusterUnwanted(t *testing.T) {
+// Without Config.Cluster, these messages are ignored, as in a Node process without a
+// cluster.
+func TestClusterMessagesAreIgnoredByDefault(t *testing.T) {
 	noLeaks(t)
-	c, p := pair(t, Config{})
-	_, theirs := connection(t)
+	c, p := newPeer(t, Config{})
+	theirs := newSocketPair(t).far
 	p.write("%s\n", clusterLine)
 	p.pass(`{"cmd":"NODE_HANDLE","type":"net.Native","msg":`+clusterLine+"}\n", theirs)
 	p.write("1\n")
@@ -45,12 +46,13 @@ func TestClusterUnwanted(t *testing.T) {
 	require.ErrorIs(t, c.Send(testContext(t), json.RawMessage(clusterLine)), ErrReserved)
 }
 
-// With them a socket travels under the name by which Node's receiver leaves it raw.
+// With a cluster message, a socket is named net.Native or dgram.Native, which Node's
+// receiver leaves unwrapped.
 func TestClusterNativeHandles(t *testing.T) {
 	packets, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)
 	defer packets.Close()
-	c, p := pair(t, Config{Cluster: true})
+	c, p := newPeer(t, Config{Cluster: true})
 	send := func(v any, h syscall.Conn) (line string) {
 		sent := make(chan error, 1)
 		go func() { sent <- c.SendHandle(testContext(t), v, h) }()
@@ -65,9 +67,9 @@ func TestClusterNativeHandles(t *testing.T) {
 	require.Equal(t, `{"cmd":"NODE_HANDLE","type":"dgram.Socket","msg":1,"dgramType":"udp4"}`, send(1, packets))
 }
 
-// However it is spelled, it is what Node would make of it.
+// A cluster message is recognized however its JSON is spelled.
 func TestClusterSpelling(t *testing.T) {
-	c, p := pair(t, Config{Cluster: true})
+	c, p := newPeer(t, Config{Cluster: true})
 	for _, line := range []string{
 		`{"act":"online","cmd":"NODE_CLUSTER"}`,
 		`{"cmd":"NODE_CLUSTER","act":"online","cmd":"NODE_CLUSTER"}`,

@@ -15,10 +15,9 @@ type socketCount struct {
 // countSocket counts one more open connection of key, and returns the function to call
 // when it is closed. The caller holds c.mu.
 func (c *Channel) countSocket(key string) (closed func()) {
-	if c.sockets[key] == nil {
-		c.sockets[key] = &socketCount{}
-	}
-	c.sockets[key].open++
+	count := c.sockets[key]
+	count.open++
+	c.sockets[key] = count
 	return func() { c.uncountSocket(key) }
 }
 
@@ -26,6 +25,7 @@ func (c *Channel) uncountSocket(key string) {
 	c.mu.Lock()
 	count := c.sockets[key]
 	count.open--
+	c.sockets[key] = count
 	last := count.open == 0
 	if last {
 		delete(c.sockets, key)
@@ -40,10 +40,7 @@ func (c *Channel) uncountSocket(key string) {
 // replyCount replies to Node's server.getConnections.
 func (c *Channel) replyCount(key string) {
 	c.mu.Lock()
-	open := 0
-	if count := c.sockets[key]; count != nil {
-		open = count.open
-	}
+	open := c.sockets[key].open
 	c.mu.Unlock()
 	c.reply(fmt.Sprintf(`{"cmd":"NODE_SOCKET_COUNT","key":%s,"count":%d}`, quote(key), open))
 }
@@ -52,12 +49,12 @@ func (c *Channel) replyCount(key string) {
 // closed.
 func (c *Channel) replyClosed(key string) {
 	c.mu.Lock()
-	count := c.sockets[key]
-	if count != nil {
-		count.closing = true
+	count, open := c.sockets[key]
+	if open {
+		c.sockets[key] = socketCount{count.open, true}
 	}
 	c.mu.Unlock()
-	if count == nil {
+	if !open {
 		c.replyAllClosed(key)
 	}
 }

@@ -56,9 +56,7 @@ func ExitOf(state *os.ProcessState) Exit {
 func Self(args ...string) *exec.Cmd {
 	path, err := os.Executable()
 	cmd := exec.Command(path, args...)
-	if err != nil {
-		cmd.Err = err
-	}
+	cmd.Err = err
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	return cmd
 }
@@ -121,7 +119,7 @@ func (c *Child) reap() (Exit, error) {
 		return Exit{}, fmt.Errorf("wait: %w", err)
 	}
 	c.step("exit", "pid %d: %v", state.Pid(), state)
-	if failed := new(exec.ExitError); errors.As(err, &failed) {
+	if _, failed := errors.AsType[*exec.ExitError](err); failed {
 		err = nil // Exit tells that
 	}
 	return ExitOf(state), err

@@ -37,14 +37,8 @@ type handle struct {
 // kindOf returns the kind of a descriptor and, for a UDP socket, its address family in
 // Node's words. A descriptor that Node cannot rebuild is ErrNotAHandle.
 func kindOf(fd int) (kind, family string, err error) {
-	address, err := unix.Getsockname(fd)
-	if err != nil {
-		return "", "", ErrNotAHandle
-	}
-	socketType, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
-	if err != nil {
-		return "", "", ErrNotAHandle
-	}
+	address, _ := unix.Getsockname(fd) // nil if fd is not a socket
+	socketType, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
 	listening, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
 	switch address.(type) {
 	case *unix.SockaddrInet4:
@@ -144,7 +138,7 @@ func take[T any](h *handle, kind string, open func(*os.File) (T, error)) (socket
 	return socket, nil
 }
 
-// countedConn is a connection whose Close its Node sender counts.
+// countedConn is a connection that reports its Close, which the Node sender counts.
 type countedConn struct {
 	net.Conn
 	closed func()

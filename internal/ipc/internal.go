@@ -18,17 +18,13 @@ type internalMessage struct {
 	key string         // of NODE_SOCKET_* and NODE_HANDLE: the server that accepted the socket
 }
 
-// parseInternal reports whether a line is internal by Node's rule: an object whose cmd is
-// a string that starts with NODE_ and is longer. A line that neither contains NODE_ nor
-// could spell it in escapes need not be parsed.
-func parseInternal(line []byte) (internalMessage, bool) {
+// parseInternal reports whether a line is internal by Node's rule: an object with a cmd
+// that is a string, starts with NODE_ and is longer. A line that neither contains NODE_
+// nor could spell it in escapes need not be parsed.
+func parseInternal(line []byte) (m internalMessage, ok bool) {
 	if !bytes.Contains(line, []byte("NODE_")) && !bytes.Contains(line, []byte(`\u`)) {
-		return internalMessage{}, false
+		return m, false
 	}
-	return decodeInternal(line)
-}
-
-func decodeInternal(line []byte) (m internalMessage, ok bool) {
 	// Raw values, because a field of an unexpected type must not be an error.
 	var fields struct {
 		Cmd jsontext.Value `json:"cmd"`
@@ -42,12 +38,9 @@ func decodeInternal(line []byte) (m internalMessage, ok bool) {
 	return m, strings.HasPrefix(m.cmd, "NODE_") && m.cmd != "NODE_"
 }
 
-// text returns the string that a JSON value is, or "".
+// text returns the string that a JSON value is, or "". Invalid UTF-8 becomes U+FFFD.
 func text(value jsontext.Value) string {
-	if value.Kind() != '"' {
-		return ""
-	}
-	unquoted, _ := jsontext.AppendUnquote(nil, value) // invalid UTF-8 becomes U+FFFD
+	unquoted, _ := jsontext.AppendUnquote(nil, value) // nothing if it is not a string
 	return string(unquoted)
 }
 
@@ -119,8 +112,7 @@ func (c *Channel) receiveHandle(line []byte, start int64, m internalMessage) {
 // unwrap undoes what Node does to a handle that it sends again after a NACK: it makes the
 // whole NODE_HANDLE the message of another one, each time.
 func unwrap(m internalMessage) internalMessage {
-	const retries = 3
-	for range retries {
+	for range 3 { // Node's retries
 		inner, ok := parseInternal(m.msg)
 		if !ok || inner.cmd != "NODE_HANDLE" {
 			break

@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is internal is Node's rule, measured on Node: it swallows the first
-// kind, and gives the second to the user.
-func TestInternalIsWhatNodeSwallows(t *testing.T) {
+// parseInternal must follow Node's rule, as measured on Node: it keeps the lines of the
+// first list to itself, and delivers the lines of the second list.
+func TestInternalMessages(t *testing.T) {
 	for _, line := range []string{
 		`{"cmd":"NODE_X"}`,
 		`{"a":1,"cmd":"NODE_HANDLE_ACK"}`,
@@ -32,7 +32,31 @@ func TestInternalIsWhatNodeSwallows(t *testing.T) {
 	}
 }
 
-// FuzzInternal: for any line, the quick verdict is that of decoding it all.
+// An internal message with fields of unexpected types is ignored, or gets one reply.
+func TestMalformedInternalLinesAreIgnored(t *testing.T) {
+	for _, line := range []string{
+		`{"\u0063md":"NODE\u005fX"}`, `{"cmd":"x","cmd":"NODE_X"}`, ` {"cmd" : "NODE_X" } `, "{\"cmd\":\"NODE_\xff\"}",
+		`{"cmd":"NODE_SOCKET_GET_COUNT"}`, `{"cmd":"NODE_SOCKET_GET_COUNT","key":{"a":1}}`,
+		`{"cmd":"NODE_SOCKET_NOTIFY_CLOSE","key":4}`, `{"cmd":"NODE_SOCKET_NOTIFY_CLOSE","key":null}`,
+		`{"cmd":"NODE_SOCKET_ALL_CLOSED","key":1e400}`, `{"cmd":"NODE_HANDLE_NACK","msg":[],"key":[1]}`,
+	} {
+		t.Run(line, func(t *testing.T) {
+			noLeaks(t)
+			c, p := newPeer(t, Config{})
+			p.write("%s\n", line)
+			data, errs := receiveUntilMarker(t, c, p)
+			require.Empty(t, data)
+			require.Empty(t, errs)
+			require.NoError(t, c.Send(testContext(t), "after it"))
+			for line := p.line(); line != `"after it"`; line = p.line() {
+				require.Contains(t, line, "NODE_SOCKET_") // a reply, at most
+			}
+		})
+	}
+}
+
+// FuzzInternal checks that the quick test gives the same result as decoding the whole
+// line.
 func FuzzInternal(f *testing.F) {
 	for _, seed := range []string{
 		`{"cmd":"NODE_HANDLE","type":"net.Native","msg":{"cmd":"NODE_CLUSTER","act":"newconn","key":"null:8000:4:undefined:0","seq":1}}`,

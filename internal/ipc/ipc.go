@@ -25,7 +25,7 @@ var (
 	ErrNotForked = errors.New("not forked: NODE_CHANNEL_FD is not set")
 	// ErrClosed: one of the two sides has disconnected the channel.
 	ErrClosed = errors.New("channel closed")
-	// ErrReserved: Node reserves objects whose cmd starts with NODE_, and its
+	// ErrReserved: Node reserves objects with a cmd that starts with NODE_, and its
 	// receiver would drop such a message silently.
 	ErrReserved = errors.New(`messages with a cmd that starts with "NODE_" are reserved`)
 	// ErrLineTooLong: a message is longer than Config.MaxLine.
@@ -55,24 +55,13 @@ type Config struct {
 	// quarter of it may be read ahead. At other times nothing is read ahead:
 	// messages wait in the kernel, and then the sender waits.
 	MaxInbox int
-	// Cluster makes the messages of Node's cluster module, whose cmd is
+	// Cluster makes the messages of Node's cluster module, with the cmd
 	// NODE_CLUSTER, ordinary messages, to be sent and received like all others.
 	// Otherwise they are Node's own: Send refuses them, and the reader drops them.
 	Cluster bool
 	// Trace, if set, is called with every step and every line: from several
 	// goroutines, but not concurrently. It must not use the channel.
 	Trace func(Event)
-}
-
-func (c Config) withDefaults() Config {
-	const limit = 64 << 20
-	if c.MaxLine == 0 {
-		c.MaxLine = limit
-	}
-	if c.MaxInbox == 0 {
-		c.MaxInbox = limit
-	}
-	return c
 }
 
 // asNode makes the codec accept what Node's JSON.parse accepts, and keeps the escapes

@@ -15,17 +15,14 @@ type lines struct {
 // stream cannot be split any further.
 func (l *lines) split(chunk []byte, emit func(line []byte, start int64)) error {
 	for {
-		i := bytes.IndexByte(chunk, '\n')
-		if i < 0 {
-			return l.keep(chunk)
-		}
-		if err := l.keep(chunk[:i]); err != nil {
+		piece, rest, complete := bytes.Cut(chunk, []byte("\n"))
+		if err := l.keep(piece); err != nil || !complete {
 			return err
 		}
 		line, start := l.partial, l.start
 		l.partial, l.start = nil, start+int64(len(line))+1
 		emit(line, start)
-		chunk = chunk[i+1:]
+		chunk = rest
 	}
 }
 
@@ -37,8 +34,7 @@ func (l *lines) keep(piece []byte) error {
 		return ErrLineTooLong
 	}
 	if length > cap(l.partial) && len(l.partial) > 0 {
-		room := min(4*length, l.max)
-		l.partial = append(make([]byte, 0, room), l.partial...)
+		l.partial = append(make([]byte, 0, min(4*length, l.max)), l.partial...)
 	}
 	l.partial = append(l.partial, piece...)
 	return nil

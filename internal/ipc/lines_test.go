@@ -2,6 +2,7 @@ package ipc
 
 import (
 	"bytes"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -9,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// cutAll feeds stream to a decoder in the given pieces.
-func cutAll(stream []byte, max int, sizes []byte) (got []string, starts []int64, err error) {
+// splitAll splits stream, which arrives in pieces of the given sizes.
+func splitAll(stream []byte, max int, sizes []byte) (got []string, starts []int64, err error) {
 	l := lines{max: max}
 	piece := 0
 	for len(stream) > 0 && err == nil {
@@ -24,32 +25,50 @@ func cutAll(stream []byte, max int, sizes []byte) (got []string, starts []int64,
 			got = append(got, string(line))
 			starts = append(starts, start)
 		})
-		clear(chunk) // the decoder must not keep what the next read overwrites
+		clear(chunk) // the next read overwrites the chunk
 		stream = stream[n:]
 	}
 	return got, starts, err
 }
 
-func TestLinesAreCutAtNewlinesOnly(t *testing.T) {
-	got, starts, err := cutAll([]byte("1\n\n\r \"a\xe2\x80\xa8b\"\r\n[\x00]\nhalf"), 100, nil)
+// Only a newline ends a line.
+func TestLinesEndAtNewlinesOnly(t *testing.T) {
+	got, starts, err := splitAll([]byte("1\n\n\r \"a\xe2\x80\xa8b\"\r\n[\x00]\nhalf"), 100, nil)
 	require.NoError(t, err)
 	require.Equal(t, []string{"1", "", "\r \"a\u2028b\"\r", "[\x00]"}, got)
 	require.Equal(t, []int64{0, 2, 3, 14}, starts)
 }
 
+// A line may have max bytes, without its newline.
 func TestLineLimit(t *testing.T) {
 	exact := strings.Repeat("x", 100)
-	got, _, err := cutAll([]byte(exact+"\n"), 100, []byte{6})
+	got, _, err := splitAll([]byte(exact+"\n"), 100, []byte{6})
 	require.NoError(t, err)
 	require.Equal(t, []string{exact}, got)
-	_, _, err = cutAll([]byte(exact+"x\n"), 100, []byte{6})
+	_, _, err = splitAll([]byte(exact+"x\n"), 100, []byte{6})
 	require.ErrorIs(t, err, ErrLineTooLong)
-	_, _, err = cutAll([]byte(exact+"x\n"), 100, nil)
+	_, _, err = splitAll([]byte(exact+"x\n"), 100, nil)
 	require.ErrorIs(t, err, ErrLineTooLong)
 }
 
-// FuzzLines: however a stream arrives, the lines are what splitting it at its
-// newlines gives, they start where they do, and none is over the limit.
+// Splitting a line of 16 MiB that arrives read by read must allocate at most five times
+// its length. Copying the line for each read would allocate 32 times its length.
+func TestLongLinesNeedLinearWork(t *testing.T) {
+	const size = 16 << 20
+	l := lines{max: size}
+	chunk := bytes.Repeat([]byte("x"), readSize)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range size / readSize {
+		require.NoError(t, l.split(chunk, nil))
+	}
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(5*size))
+}
+
+// FuzzLines checks that the lines do not depend on the pieces in which a stream arrives:
+// they are what splitting the stream at its newlines gives, with their offsets, and none
+// is over the limit.
 func FuzzLines(f *testing.F) {
 	const max = 300
 	for _, seed := range []string{
@@ -76,7 +95,7 @@ func FuzzLines(f *testing.F) {
 			}
 			at += len(line)
 		}
-		got, gotStarts, err := cutAll(stream, max, sizes)
+		got, gotStarts, err := splitAll(stream, max, sizes)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}

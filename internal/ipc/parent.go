@@ -31,7 +31,9 @@ func (cfg Config) Parent() (*Channel, error) {
 	fd := int(parsed)
 	// If the parent did not open this number, it may be the runtime's own epoll by
 	// now: change nothing before it has proved to be a channel.
-	if !isStreamSocket(fd) {
+	address, _ := unix.Getsockname(fd) // nil if fd is not a socket
+	kind, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	if _, local := address.(*unix.SockaddrUnix); !local || kind != unix.SOCK_STREAM {
 		return nil, fmt.Errorf("%s=%d is not an open AF_UNIX stream socket", channelFD, fd)
 	}
 	syscall.CloseOnExec(fd)
@@ -42,14 +44,4 @@ func (cfg Config) Parent() (*Channel, error) {
 	c := newChannel(fd, cfg)
 	c.step("parent", "descriptor %d, from %s, is a channel: set close-on-exec, variables unset", fd, channelFD)
 	return c, nil
-}
-
-func isStreamSocket(fd int) bool {
-	address, err := unix.Getsockname(fd)
-	if err != nil {
-		return false
-	}
-	_, local := address.(*unix.SockaddrUnix)
-	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
-	return local && err == nil && kind == unix.SOCK_STREAM
 }

@@ -38,8 +38,8 @@ func (m Message) Decode(v any) error {
 
 // Messages yields what the peer sends, in order, and ends when the channel does. An error
 // stands for a message that was lost, and the loop may go on; or it is the last value and
-// tells what closed the channel. A plain disconnect is no error. See Receive for who
-// reads, and when.
+// tells what closed the channel. A plain disconnect is no error. Receive documents which
+// goroutine reads, and when.
 func (c *Channel) Messages() iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		for {
@@ -54,20 +54,20 @@ func (c *Channel) Messages() iter.Seq2[Message, error] {
 // Receive waits for the next message. It returns io.EOF after the last one; every other
 // error is as in Messages.
 //
-// The calling goroutine reads from the socket itself. While nobody calls Receive, nothing
-// is read and the peer waits; after a SendHandle, up to a quarter of Config.MaxInbox is
-// read first.
+// The calling goroutine reads from the socket itself. While no Receive runs, nothing is
+// read and the peer waits; after a SendHandle, up to a quarter of Config.MaxInbox is read
+// first.
 func (c *Channel) Receive() (Message, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.reading.waiting++
-	c.readUntil(func() bool { return c.ended || c.inbox.first != nil })
+	c.readUntil(func() bool { return c.ended || len(c.inbox.items) > 0 })
 	c.reading.waiting--
 	c.startReadAhead()
-	it, ok := c.inbox.take()
-	if !ok {
+	if len(c.inbox.items) == 0 {
 		return Message{}, io.EOF
 	}
+	it := c.inbox.take()
 	return it.msg, it.err
 }
 

@@ -26,9 +26,8 @@ func (c *Channel) flushReplies() {
 // acquireForReplies takes the right to write if there are replies and the right is free.
 func (c *Channel) acquireForReplies() bool {
 	c.mu.Lock()
-	none := len(c.replies) == 0
-	c.mu.Unlock()
-	if none {
+	defer c.mu.Unlock()
+	if len(c.replies) == 0 {
 		return false
 	}
 	select {

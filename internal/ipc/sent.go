@@ -74,21 +74,6 @@ func (s *sentHandle) unref() {
 	}
 }
 
-// rights returns the control message that carries the descriptor, or nil without one.
-func (s *sentHandle) rights() []byte {
-	if s == nil {
-		return nil
-	}
-	return unix.UnixRights(s.fd)
-}
-
-func (s *sentHandle) descriptor() int {
-	if s == nil {
-		return -1
-	}
-	return s.fd
-}
-
 // line returns the NODE_HANDLE line for the descriptor.
 func (s *sentHandle) line(message []byte) []byte {
 	line := fmt.Appendf(nil, `{"cmd":"NODE_HANDLE","type":%q,"msg":%s`, s.kind, message)
@@ -129,7 +114,11 @@ func (c *Channel) SendHandle(ctx context.Context, v any, h syscall.Conn) error {
 		s.unref()
 		return fmt.Errorf("send handle: %w: %d bytes", ErrLineTooLong, len(line))
 	}
-	c.startWaiting(s)
+	c.mu.Lock()
+	s.waiting = true
+	c.sent.waiting++
+	c.startReadAhead() // the acknowledgement must be read
+	c.mu.Unlock()
 	defer c.giveUp(s)
 	if err := c.transmit(ctx, s, line); err != nil {
 		return err
@@ -215,15 +204,6 @@ func (c *Channel) forget(s *sentHandle) {
 		s.unref()
 		c.signalAcked()
 	}
-}
-
-// startWaiting makes sure that some goroutine reads the acknowledgement of s.
-func (c *Channel) startWaiting(s *sentHandle) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s.waiting = true
-	c.sent.waiting++
-	c.startReadAhead()
 }
 
 func (c *Channel) giveUp(s *sentHandle) {

@@ -13,17 +13,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func init() {
-	roles["echo"] = func() { // sends back each message, with its handle
-		parent := mustParent()
-		for msg, err := range parent.Messages() {
-			if err != nil {
-				panic(err)
-			}
-			// Not in the loop: while it waited for the acknowledgement, the
-			// handles that come would pile up, and be refused in the end.
-			go sendBack(parent, msg)
+func init() { roles["echo"] = echoMessages }
+
+// echoMessages sends back each message with its handle.
+func echoMessages() {
+	parent := mustParent()
+	for msg, err := range parent.Messages() {
+		if err != nil {
+			panic(err)
 		}
+		// Not in the loop: while it waited for the acknowledgement, handles would
+		// accumulate until some are rejected.
+		go sendBack(parent, msg)
 	}
 }
 
@@ -40,7 +41,7 @@ func sendBack(c *Channel, msg Message) {
 	}
 }
 
-// soak is how often a long proof repeats: a few times, unless SOAK is set.
+// soak returns how often a long test repeats: few times, or many with SOAK set.
 func soak(few, many int) int {
 	if os.Getenv("SOAK") != "" {
 		return many
@@ -48,8 +49,8 @@ func soak(few, many int) int {
 	return few
 }
 
-// Any number of children, one after another and some at a time, leave no
-// descriptor, goroutine or zombie.
+// Any number of children, several at a time, must leave no descriptor, goroutine or
+// zombie.
 func TestSoakForks(t *testing.T) {
 	noLeaks(t)
 	const atATime = 4
@@ -58,7 +59,7 @@ func TestSoakForks(t *testing.T) {
 	for range atATime {
 		wg.Go(func() {
 			for range soak(20, 1000) / atATime {
-				if err := oneLife(t.Context()); err != nil {
+				if err := forkOnce(t.Context()); err != nil {
 					errs <- err
 					return
 				}
@@ -70,7 +71,8 @@ func TestSoakForks(t *testing.T) {
 	require.NoError(t, <-errs)
 }
 
-func oneLife(ctx context.Context) error {
+// forkOnce forks a child, exchanges one message with it, and ends it.
+func forkOnce(ctx context.Context) error {
 	child, err := Fork(Self("echo"))
 	if err != nil {
 		return err
@@ -92,14 +94,14 @@ func oneLife(ctx context.Context) error {
 	return err
 }
 
-// Any number of handles, to a child and back, several at a time, leave no
-// descriptor; each message comes back with its own.
+// Any number of handles, to a child and back, several at a time, must leave no
+// descriptor. Each message comes back with its own handle.
 func TestSoakHandles(t *testing.T) {
 	noLeaks(t)
 	child := fork(t, role(t, "echo"))
 	const senders = 8
 	each := soak(200, 10_000) / senders
-	var ends sync.Map // by message: our end of the connection sent with it
+	var ends sync.Map // by message: the near end of its connection
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for s := range senders {
@@ -119,12 +121,10 @@ func TestSoakHandles(t *testing.T) {
 		require.NoError(t, msg.Decode(&id))
 		end, sent := ends.LoadAndDelete(id)
 		require.True(t, sent)
-		requireJoined(t, end.(net.Conn), msg)
+		requireConnected(t, end.(net.Conn), msg)
 	}
 	child.Disconnect()
-	exit, err := child.Wait()
-	require.NoError(t, err)
-	require.Equal(t, Exit{}, exit)
+	requireExit(t, Exit{}, child)
 }
 
 func sendOne(ctx context.Context, c *Channel, id int, ends *sync.Map) error {
@@ -137,7 +137,7 @@ func sendOne(ctx context.Context, c *Channel, id int, ends *sync.Map) error {
 	return c.SendHandle(ctx, id, theirs)
 }
 
-// connPair is a connection's two ends.
+// connPair returns the two ends of a connection.
 func connPair() (a, b *net.UnixConn, err error) {
 	fdA, fdB, err := socketpair()
 	if err != nil {
@@ -154,8 +154,8 @@ func connPair() (a, b *net.UnixConn, err error) {
 	return connA.(*net.UnixConn), connB.(*net.UnixConn), nil
 }
 
-// requireJoined checks that msg's handle is the other end, and closes both.
-func requireJoined(t *testing.T, end net.Conn, msg Message) {
+// requireConnected requires that the handle of msg is the other end, and closes both.
+func requireConnected(t *testing.T, end net.Conn, msg Message) {
 	t.Helper()
 	defer end.Close()
 	conn, err := msg.Conn()

@@ -52,11 +52,8 @@ func (c *Channel) traceLine(what string, line []byte, fd int) {
 	if c.cfg.Trace == nil {
 		return
 	}
-	e := Event{What: what, Line: line, FD: fd}
-	if m, ok := parseInternal(line); ok {
-		e.Text = meanings[m.cmd]
-	}
-	c.trace(e)
+	m, _ := parseInternal(line)
+	c.trace(Event{What: what, Text: meanings[m.cmd], Line: line, FD: fd})
 }
 
 func (c *Channel) trace(e Event) {

@@ -41,8 +41,7 @@ func (c *Channel) SendBatch(ctx context.Context, vs ...any) error {
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 func recycle(b *bytes.Buffer) {
-	const kept = 4 << 20 // a larger one is not worth its memory
-	if b.Cap() <= kept {
+	if b.Cap() <= 4<<20 { // a larger one is not worth its memory
 		b.Reset()
 		buffers.Put(b)
 	}
@@ -101,7 +100,7 @@ func (c *Channel) acquire(ctx context.Context) error {
 // release first writes the replies that the reader has queued meanwhile, and then gives
 // up the right to write. It never blocks.
 func (c *Channel) release() {
-	for {
+	for held := true; held; held = c.acquireForReplies() {
 		replies := c.takeReplies()
 		c.traceLines("send", replies, -1)
 		n, err := c.socket.send(replies, nil, unix.MSG_DONTWAIT)
@@ -113,9 +112,6 @@ func (c *Channel) release() {
 			return
 		}
 		<-c.outgoing.writing
-		if !c.acquireForReplies() {
-			return
-		}
 	}
 }
 
@@ -123,12 +119,15 @@ func (c *Channel) release() {
 // right to write. write gives it up, at once or, if ctx ends first, when the last line is
 // complete. When write returns, out belongs to the caller again.
 func (c *Channel) write(ctx context.Context, out []byte, h *sentHandle) error {
-	c.traceLines("send", out, h.descriptor())
+	fd, rights := -1, []byte(nil)
+	if h != nil {
+		fd, rights = h.fd, unix.UnixRights(h.fd)
+	}
+	c.traceLines("send", out, fd)
 	c.outgoing.written += int64(len(out))
 	if len(out) > maxShortLine {
 		c.outgoing.longLine = c.outgoing.written
 	}
-	rights := h.rights()
 	n, err := c.socket.send(out, rights, unix.MSG_DONTWAIT)
 	if err != unix.EAGAIN {
 		return c.finishWrite(h, err)

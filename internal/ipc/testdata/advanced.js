@@ -1,6 +1,6 @@
 'use strict';
-// Forks a child with the serialization it does not speak. The child is to close
-// the channel at once, though it goes on as long as its standard input.
+// Forks a child with a serialization that it does not support. The child must
+// close the channel at once; it runs until its standard input ends.
 const child = require('./peer')('node-advanced', {
   serialization: 'advanced',
   stdio: ['pipe', 'inherit', 'inherit', 'ipc'],

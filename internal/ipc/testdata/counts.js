@@ -1,14 +1,14 @@
 'use strict';
-// A server that passes its connections on to a child, which does with them
-// argv[3], and wants to know what becomes of them. One server only: to the
-// child, all that listen(0) are one.
+// A server that sends its connections to a child, and then asks how many are
+// open. argv[3] tells the child what to do with them. There is only one server,
+// because the child cannot tell servers that listen(0) apart.
 const assert = require('assert');
 const { once } = require('events');
 const net = require('net');
 const child = require('./peer')('node-hold');
 const what = process.argv[3];
 
-// serve passes three connections on.
+// serve sends three connections to the child.
 async function serve() {
   const server = net.createServer({ pauseOnConnect: true });
   await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -21,10 +21,11 @@ async function serve() {
   return server;
 }
 
-async function ask(question) {
-  child.send(question);
-  const [answer] = await once(child, 'message');
-  assert.strictEqual(answer, question);
+// ask requires that the child sends the message back.
+async function ask(message) {
+  child.send(message);
+  const [reply] = await once(child, 'message');
+  assert.strictEqual(reply, message);
 }
 
 function count(server) {
@@ -33,7 +34,7 @@ function count(server) {
   });
 }
 
-// close returns what tells whether server has closed, and when.
+// close closes server. The result tells whether it has closed; its end resolves then.
 function close(server) {
   const state = { closed: false };
   state.end = new Promise((resolve) => {

@@ -1,11 +1,11 @@
 'use strict';
-// Sends fifty servers while fifty come the other way. Each message names the
-// port of its server, and is long enough to fill the channel.
+// Sends fifty servers while it receives fifty. Each message has the port of its
+// server, and is long enough to fill the channel.
 const assert = require('assert');
 const net = require('net');
 const peer = require('./peer')('node-crossing');
 
-let due = 50;
+let missing = 50;
 for (let i = 0; i < 50; i++) {
   const pad = 'x'.repeat(i % 10 ? 40_000 : 300_000);
   const server = net.createServer().listen(0, '127.0.0.1', () => {
@@ -15,6 +15,6 @@ for (let i = 0; i < 50; i++) {
 peer.on('message', ({ port }, server) => {
   assert.strictEqual(server.address().port, port);
   server.close();
-  if (--due === 0) peer.send('all');
+  if (--missing === 0) peer.send('all');
 });
-peer.on('disconnect', () => assert.strictEqual(due, 0));
+peer.on('disconnect', () => assert.strictEqual(missing, 0));

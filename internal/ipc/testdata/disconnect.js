@@ -1,5 +1,5 @@
 'use strict';
-// Closes the channel to a child, which is to notice and to end.
-const child = require('./peer')('node-disconnected');
+// Closes the channel to a child, which must notice and exit.
+const child = require('./peer')('node-disconnect');
 
 child.on('message', () => child.disconnect());

@@ -1,10 +1,11 @@
 'use strict';
-// Sends back every message, with the handle it came with.
+// Sends back every message with its handle.
 const peer = require('./peer')('node-echo');
 
 peer.on('message', (message, handle) => {
-  // A net.Socket is gone once it is sent; the others stay ours. Until it is
-  // acknowledged we would read from it, and this waits for that, too.
+  // send closes a net.Socket when it is acknowledged; other handles are closed
+  // here. Until then this process may read from them, and 'released' waits for
+  // the acknowledgement, too.
   peer.send(message, handle, () => handle.close?.());
-  peer.send('all yours');
+  peer.send('released');
 });

@@ -1,13 +1,13 @@
 'use strict';
-// Sends all values, and the names before them, and checks what comes.
+// Sends the names of all values, then the values, and checks what it receives.
 const assert = require('assert');
 const values = require('./values');
 const peer = require('./peer')('node-exchange');
 
-const due = [['names', values.map(([name]) => name)], ...values];
-for (const [, value] of due) peer.send(value);
+const expected = [['names', values.map(([name]) => name)], ...values];
+for (const [, value] of expected) peer.send(value);
 peer.on('message', (got) => {
-  const [name, want] = due.shift();
+  const [name, want] = expected.shift();
   assert.deepStrictEqual(got, want, name);
 });
-peer.on('disconnect', () => assert.strictEqual(due.length, 0));
+peer.on('disconnect', () => assert.strictEqual(expected.length, 0));

@@ -1,6 +1,7 @@
 'use strict';
-// The process at the other end of our channel: the parent that forked us, or
-// else the Go test binary argv[2], forked by us in a role and bound to end well.
+// Returns the process at the other end of the channel. It is the parent that
+// forked this process or, without a parent, a child: the Go test binary argv[2],
+// which is forked in a role and must exit with code 0.
 const assert = require('assert');
 const { fork } = require('child_process');
 

@@ -1,6 +1,6 @@
 'use strict';
-// Gives away the kind of socket it is asked for, and then, from the other side
-// of it, sends a ping to whoever has it now. Answers pings with what it is given.
+// Sends a socket of the requested kind, and then a ping to the process that
+// received it. Answers a ping at each socket that it receives.
 const assert = require('assert');
 const dgram = require('dgram');
 const { once } = require('events');
@@ -8,17 +8,17 @@ const fs = require('fs');
 const net = require('net');
 const peer = require('./peer')('node-sockets');
 
-peer.on('message', ({ give, path, use }, handle) => {
-  if (use) answer(use, handle);
-  else giveAndAsk(give, path);
+peer.on('message', ({ send, path, use }, handle) => {
+  if (use) answerPing(use, handle);
+  else sendAndPing(send, path);
 });
 
-async function giveAndAsk(kind, path) {
-  const { given, ask } = await make[kind](path);
-  await new Promise((sent) => peer.send({ use: kind }, given, sent));
-  const answer = await ask(given);
+async function sendAndPing(kind, path) {
+  const { socket, ping } = await make[kind](path);
+  await new Promise((sent) => peer.send({ use: kind }, socket, sent));
+  const answer = await ping();
   assert.strictEqual(String(answer), 'pong\n');
-  peer.send({ asked: kind });
+  peer.send({ done: kind });
 }
 
 const make = {
@@ -30,8 +30,8 @@ const make = {
 };
 
 async function listen(where) {
-  // Without the pause we would read from what we give away, until the
-  // acknowledgement comes.
+  // Without the pause this process would read from the sent connection until the
+  // acknowledgement arrives.
   const listening = net.createServer({ pauseOnConnect: true }).listen(where);
   await once(listening, 'listening');
   const { port, address } = listening.address();
@@ -39,23 +39,24 @@ async function listen(where) {
 }
 
 async function server(where) {
-  const [given, there] = await listen(where);
+  const [socket, there] = await listen(where);
   if (there.path) {
-    // close() removes the name that listen() made, whoever has the socket.
+    // close() removes the path that listen() made, although the socket is in use.
     fs.renameSync(there.path, (there.path += '.kept'));
   }
-  return { given, ask: () => { given.close(); return ping(net.connect(there)); } };
+  const ping = () => { socket.close(); return pingStream(net.connect(there)); };
+  return { socket, ping };
 }
 
 async function connection(where) {
   const [listening, there] = await listen(where);
   const kept = net.connect(there);
-  const [given] = await once(listening, 'connection');
+  const [socket] = await once(listening, 'connection');
   listening.close();
-  return { given, ask: () => ping(kept) };
+  return { socket, ping: () => pingStream(kept) };
 }
 
-async function ping(socket) {
+async function pingStream(socket) {
   socket.end('ping\n');
   let text = '';
   for await (const data of socket) text += data;
@@ -63,10 +64,11 @@ async function ping(socket) {
 }
 
 async function datagrams() {
-  const given = dgram.createSocket('udp4').bind(0, '127.0.0.1');
-  await once(given, 'listening');
-  const { port } = given.address();
-  return { given, ask: () => { given.close(); return pingDatagram(port); } };
+  const socket = dgram.createSocket('udp4').bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  const { port } = socket.address();
+  const ping = () => { socket.close(); return pingDatagram(port); };
+  return { socket, ping };
 }
 
 async function pingDatagram(port) {
@@ -77,7 +79,7 @@ async function pingDatagram(port) {
   return text;
 }
 
-function answer(kind, handle) {
+function answerPing(kind, handle) {
   const [, how] = kind.split(' ');
   ({ server: answerClient, connection: pong, socket: pongDatagram })[how](handle);
 }

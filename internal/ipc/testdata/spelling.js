@@ -1,6 +1,6 @@
 'use strict';
-// Sends what looks different on the wire than in JavaScript; spelling.txt has
-// the lines.
+// Sends values that look different on the wire than in JavaScript. spelling.txt
+// has the lines.
 const peer = require('./peer')('node-spelling');
 
 const values = [

@@ -1,6 +1,6 @@
 'use strict';
-// What both sides send each other: [name, value]. The Go table in node_test.go
-// has the same names, and its own spelling of the values.
+// The values that both sides send: [name, value]. The Go tables in
+// node_values_test.go have the same names and the same values in Go.
 let deep = 0;
 for (let i = 0; i < 1000; i++) deep = [deep];
 

@@ -1,7 +1,7 @@
 'use strict';
-// Takes one long message from a child that exits as soon as it has sent it.
+// Receives one long message from a child that exits right after sending it.
 const assert = require('assert');
-const child = require('./peer')('node-lastwords');
+const child = require('./peer')('node-exit-after-send');
 
 const got = [];
 child.on('message', (message) => got.push(message));

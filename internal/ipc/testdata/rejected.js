@@ -1,9 +1,9 @@
 'use strict';
-// Passes on one connection, and a message after it, to a child that refuses
-// the connection argv[3] times.
+// Sends a connection, and then a message, to a child that rejects the connection
+// argv[3] times.
 const assert = require('assert');
 const net = require('net');
-const child = require('./peer')('node-refuse');
+const child = require('./peer')('node-reject');
 
 const server = net.createServer({ pauseOnConnect: true }, (socket) => {
   server.close();
@@ -15,9 +15,9 @@ server.listen(0, '127.0.0.1', () => {
 });
 
 const warnings = [];
-process.removeAllListeners('warning'); // which print it
+process.removeAllListeners('warning'); // they print warnings
 process.on('warning', ({ name }) => warnings.push(name));
 child.on('exit', () => {
-  const given = process.argv[3] > 3 ? ['SentHandleNotReceivedWarning'] : [];
-  assert.deepStrictEqual(warnings, given);
+  const want = process.argv[3] > 3 ? ['SentHandleNotReceivedWarning'] : [];
+  assert.deepStrictEqual(warnings, want);
 });
