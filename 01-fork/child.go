@@ -27,14 +27,12 @@ type child struct {
 
 // fork starts a worker and sends it its share. If ctx ends before the worker, the worker is
 // killed.
-func fork(ctx context.Context, cmd *exec.Cmd, part share) (*child, error) {
-	c := &child{cmd: cmd, part: part}
+func fork(ctx context.Context, cmd *exec.Cmd, part share) (c *child, err error) {
+	c = &child{cmd: cmd, part: part}
 	cmd.Stderr = &c.stderr
-	process, err := ipc.Fork(cmd)
-	if err != nil {
+	if c.Child, err = ipc.Fork(cmd); err != nil {
 		return nil, err
 	}
-	c.Child = process
 	say.Printf("forked %d for share %d of %d", c.Pid(), part.Number+1, part.Of)
 	context.AfterFunc(ctx, func() { c.Kill(syscall.SIGKILL) })
 	if err := c.Send(ctx, part); err != nil {
@@ -86,9 +84,8 @@ func (c *child) fail(why error) error {
 // letExit disconnects, and gives the worker a moment to exit by itself, because its own exit
 // says more than our signal would.
 func (c *child) letExit() (exit ipc.Exit, killed bool, err error) {
-	const patience = time.Second
 	c.Disconnect()
-	timer := time.AfterFunc(patience, func() { c.Kill(syscall.SIGKILL) })
+	timer := time.AfterFunc(time.Second, func() { c.Kill(syscall.SIGKILL) })
 	exit, err = c.Wait()
 	killed = !timer.Stop()
 	if errors.Is(err, exec.ErrWaitDelay) { // a child of the worker still has its standard error

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -74,9 +75,4 @@ func run(ctx context.Context, args []string) error {
 }
 
 // command returns what a worker runs: what -worker says, or this program in the role worker.
-func (o options) command() *exec.Cmd {
-	if cmd := cli.Command(o.worker); cmd != nil {
-		return cmd
-	}
-	return ipc.Self("worker")
-}
+func (o options) command() *exec.Cmd { return cmp.Or(cli.Command(o.worker), ipc.Self("worker")) }

@@ -6,8 +6,8 @@
 //
 // This file is the notes' first listing, with something to do for the workers. Read worker.go
 // next, which is the other process, then child.go, which is a worker as the primary sees it,
-// and job.go. report.go and measure.go print the figures; the command line is in flags.go.
-// The page is docs/01-fork.md.
+// and job.go. report.go measures and prints the figures; the command line is in flags.go. The
+// page is docs/01-fork.md.
 package main
 
 import (

@@ -5,6 +5,8 @@ import (
 	"io"
 	"runtime"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 )
 
@@ -77,10 +79,8 @@ func verdict(n, gomaxprocs, cpus int, alone, goroutines, processes result) strin
 	case n > cpus:
 		fmt.Fprintf(&text, "Only %d CPUs are allowed here: more workers take turns on them.\n", cpus)
 	}
-	text.WriteString(alone.caveat(1, alone))
-	text.WriteString(goroutines.caveat(min(n, gomaxprocs, cpus), alone))
-	text.WriteString(processes.caveat(min(n, cpus), alone))
-	return text.String()
+	return text.String() + alone.caveat(1, alone) +
+		goroutines.caveat(min(n, gomaxprocs, cpus), alone) + processes.caveat(min(n, cpus), alone)
 }
 
 // caveat says what distorts a result, or returns "".
@@ -124,4 +124,38 @@ func plural(n int, one, many string) string {
 		return "1 " + one
 	}
 	return fmt.Sprint(n, " ", many)
+}
+
+// cpuTime returns the processor time that this process has used so far.
+func cpuTime() time.Duration {
+	var usage syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &usage) // cannot fail for this process
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// goroutineMemory returns how much memory one more blocked goroutine takes, in bytes.
+func goroutineMemory() int64 {
+	const many = 1000
+	before := memoryInUse()
+	var started, ended sync.WaitGroup
+	release := make(chan struct{})
+	started.Add(many)
+	for range many {
+		ended.Go(func() {
+			started.Done()
+			<-release
+		})
+	}
+	started.Wait()
+	used := memoryInUse() - before
+	close(release)
+	ended.Wait()
+	return used / many
+}
+
+func memoryInUse() int64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.StackInuse + stats.HeapInuse)
 }

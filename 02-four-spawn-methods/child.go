@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -59,44 +60,44 @@ func child(args []string) error {
 	case "be-killed":
 		return syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case "flood":
-		return flood(say, strings.Join(args, " "))
-	case "flood-progress": // and print its progress to standard error
-		written := 0
-		return flood(func(v any) error {
-			err := say(v)
-			written += lineSize
-			fmt.Fprintln(os.Stderr, written)
-			return err
-		}, strings.Join(args, " "))
+		return flood(say, strings.Join(args, " "), io.Discard)
+	case "flood-progress":
+		return flood(say, strings.Join(args, " "), os.Stderr)
 	case "linger": // until it is killed
 		time.Sleep(time.Minute)
-	case "bear": // start a child, which holds the output open
-		grandchild := exec.Command("sleep", "10")
-		grandchild.Stdout, grandchild.Stderr = os.Stdout, os.Stderr
-		if err := grandchild.Start(); err != nil {
-			return err
-		}
-		if err := say(grandchild.Process.Pid); err != nil {
-			return err
-		}
-		return grandchild.Wait()
+	case "start-child":
+		return startGrandchild(say)
 	default:
 		return fmt.Errorf("the child cannot %q", what)
 	}
 	return nil
 }
 
-// flood prints a number of bytes.
-func flood(say func(any) error, bytes string) error {
+// flood prints a number of bytes, and after each line writes to progress how many they are.
+func flood(say func(any) error, bytes string, progress io.Writer) error {
 	total, err := strconv.Atoi(bytes)
 	if err != nil {
 		return err
 	}
 	line := strings.Repeat("x", lineSize-len(`""`+"\n"))
-	for range total / lineSize {
+	for written := lineSize; written <= total; written += lineSize {
 		if err := say(line); err != nil {
 			return err
 		}
+		fmt.Fprintln(progress, written)
 	}
 	return nil
+}
+
+// startGrandchild starts a process that holds the output open, and prints its pid.
+func startGrandchild(say func(any) error) error {
+	grandchild := exec.Command("sleep", "10")
+	grandchild.Stdout, grandchild.Stderr = os.Stdout, os.Stderr
+	if err := grandchild.Start(); err != nil {
+		return err
+	}
+	if err := say(grandchild.Process.Pid); err != nil {
+		return err
+	}
+	return grandchild.Wait()
 }

@@ -15,7 +15,7 @@ import (
 // tooMuch is more than the 1 MiB that exec and execFile keep.
 const tooMuch = 2 << 20
 
-// deadline is what the children get that would not end by themselves.
+// deadline is how long a child that does not end by itself may run.
 const deadline = 200 * time.Millisecond
 
 // row is one case that each method is tried on, and what the table shows of the outcome.
@@ -26,7 +26,7 @@ type row struct {
 	opts   Options
 	limit  time.Duration // a deadline, if not 0
 	abort  time.Duration // when the caller cancels, if not 0
-	speaks bool          // the child must have printed something by then
+	prints bool          // the child must have printed something by the deadline
 	show   func(outcome) string
 }
 
@@ -40,7 +40,7 @@ var rows = []row{
 	{label: "exit 3", args: []string{"exit", "3"}, show: howItEnded},
 	{label: "kill -9", args: []string{"be-killed"}, show: howItEnded},
 	{label: "a deadline", args: []string{"linger"}, limit: deadline, show: howItEnded},
-	{label: "its grandchild", args: []string{"bear"}, limit: deadline, speaks: true, show: grandchild},
+	{label: "its grandchild", args: []string{"start-child"}, limit: deadline, prints: true, show: grandchild},
 	{label: "canceled", args: []string{"linger"}, abort: deadline, show: howItEnded},
 	{label: "2 MiB of output", args: []string{"flood", fmt.Sprint(tooMuch)}, show: amount},
 }
@@ -71,13 +71,13 @@ func compare(ctx context.Context, out io.Writer, self string) error {
 	return nil
 }
 
-// try tries one method on the case. On a busy machine a child that must speak may not have
-// spoken by its deadline; then it gets more time.
+// try tries one method on the case. If a child that must print has not done so by its deadline,
+// because the machine is busy, it gets more time.
 func (r row) try(ctx context.Context, m method, self string) (o outcome) {
 	for limit := r.limit; ; limit *= 2 {
 		o = r.tryOnce(ctx, m, self, limit)
 		silent := len(o.stdout) == 0 && len(o.messages) == 0
-		if !r.speaks || !silent || !errors.Is(o.err, context.DeadlineExceeded) {
+		if !r.prints || !silent || !errors.Is(o.err, context.DeadlineExceeded) {
 			return o
 		}
 	}
@@ -95,7 +95,7 @@ func (r row) tryOnce(ctx context.Context, m method, self string, limit time.Dura
 	return m.try(ctx, r.opts, self, append([]string{"child"}, r.args...)...)
 }
 
-// decode stores the child's first line, however it came, in v.
+// decode stores the child's first line or message in v.
 func (o outcome) decode(v any) error {
 	first, _, _ := strings.Cut(string(o.stdout), "\n")
 	if len(o.messages) > 0 {
@@ -164,13 +164,12 @@ func grandchild(o outcome) string {
 	if err := o.decode(&pid); err != nil {
 		return "there is none"
 	}
-	state := "runs on"
-	for range 100 { // the signal was sent, and takes a moment
-		if !alive(pid) {
-			state = "ended"
-			break
-		}
+	for tries := 0; alive(pid) && tries < 100; tries++ { // the signal takes a moment
 		time.Sleep(10 * time.Millisecond)
+	}
+	state := "ended"
+	if alive(pid) {
+		state = "runs on"
 	}
 	return fmt.Sprintf("%s, %d ms", state, o.last.Milliseconds())
 }

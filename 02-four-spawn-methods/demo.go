@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,35 +54,28 @@ func checkLimits(ctx context.Context, self string) (err error) {
 	return err
 }
 
-// showInjection reads a file whose name comes from outside.
+// showInjection reads a file by a name that comes from outside.
 func showInjection(ctx context.Context) error {
 	const name = `none; echo "I was run, too"`
 	say.Printf("a file name that comes from outside: %s", name)
-	tries := []struct {
-		what string
-		run  func() (stdout, stderr []byte, err error)
-	}{
-		{`exec, "cat " + name: the shell interprets the name`, func() (stdout, stderr []byte, err error) {
-			return Exec(ctx, Options{}, "cat "+name)
-		}},
-		{`execFile, "cat", name: no shell`, func() (stdout, stderr []byte, err error) {
-			return ExecFile(ctx, Options{}, "cat", name)
-		}},
-		{`execFile, "sh", "-c", 'cat "$1"', "sh", name: data to this shell`, func() (stdout, stderr []byte, err error) {
-			return ExecFile(ctx, Options{}, shell, "-c", `cat "$1"`, "sh", name)
-		}},
+	say.Print(`exec, "cat " + name: the shell interprets the name`)
+	err1 := showOutput(Exec(ctx, Options{}, "cat "+name))
+	say.Print(`execFile, "cat", name: no shell`)
+	err2 := showOutput(ExecFile(ctx, Options{}, "cat", name))
+	say.Print(`execFile, "sh", "-c", 'cat "$1"', "sh", name: data to this shell`)
+	err3 := showOutput(ExecFile(ctx, Options{}, shell, "-c", `cat "$1"`, "sh", name))
+	return cmp.Or(err1, err2, err3, ctx.Err())
+}
+
+// showOutput shows what a program printed. That it failed is no error: it prints why.
+func showOutput(stdout, stderr []byte, err error) error {
+	for line := range strings.Lines(string(stderr) + string(stdout)) {
+		fmt.Print("    ", line)
 	}
-	for _, try := range tries {
-		stdout, stderr, err := try.run()
-		if exit := new(ExitError); err != nil && !errors.As(err, &exit) {
-			return err
-		}
-		say.Print(try.what)
-		for line := range strings.Lines(string(stderr) + string(stdout)) {
-			fmt.Print("    ", line)
-		}
+	if exit := new(ExitError); errors.As(err, &exit) {
+		return nil
 	}
-	return ctx.Err()
+	return err
 }
 
 // showUnread spawns a program that writes, and reads nothing until the program is stuck.

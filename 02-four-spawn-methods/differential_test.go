@@ -16,39 +16,50 @@ import (
 	"playing-with-processes/internal/clitest"
 )
 
-// A sameCase is put to Node's four methods and to ours.
-type sameCase struct {
+// nodeCase is a case in which our methods must do what Node's do.
+type nodeCase struct {
 	name    string
-	script  string         // for a shell: exec's own, or /bin/sh -c
-	words   []string       // or a program and its arguments; for exec, a line
-	options map[string]any // Node's
-	only    string         // the methods that have the case; all, if empty
-	has     string         // must be in the record, so that it is the case that is meant
+	script  string   // for a shell: exec's own, or /bin/sh -c
+	words   []string // or a program and its arguments, which exec joins to a line
+	options opts
+	only    string // the methods that have the case, or "" for all
+	has     string // a part of the record that shows that the case has occurred
 }
 
-func sameCases(t *testing.T) []sameCase {
-	dir := t.TempDir()
-	file := func(name, text string, mode os.FileMode) string {
-		path := filepath.Join(dir, name)
-		require.NoError(t, os.WriteFile(path, []byte(text), mode))
-		return path
-	}
-	type options = map[string]any
-	const mebibyte = `head -c 1048576 /dev/zero | tr '\0' x`
-	const obey = `sleep 60 >/dev/null 2>&1 & trap "kill $! 2>/dev/null; exit %d" TERM; echo out; wait`
-	return []sameCase{
+// opts are options of Node, by their names.
+type opts = map[string]any
+
+func nodeCases(t *testing.T) []nodeCase {
+	return slices.Concat(exitCases(), startCases(t), signalCases(), streamCases(), maxBufferCases())
+}
+
+// exitCases are programs that end by themselves.
+func exitCases() []nodeCase {
+	return []nodeCase{
 		{name: "nothing", script: `true`, has: `"code":0`},
 		{name: "output and errors", script: `echo out; echo err >&2`},
 		{name: "exit 3", script: `echo out; exit 3`, has: `"code":3`},
 		{name: "exit 255", script: `exit 255`, has: `"code":255`},
 		{name: "killed", script: `kill -9 $$`, has: `"signal":"SIGKILL","killed":false`},
 		{name: "killed by another signal", script: `echo out; kill -USR1 $$`, has: `"signal":"SIGUSR1"`},
-		{name: "closes its output and goes on", script: `exec >&- 2>&-; sleep 0.1; exit 4`, has: `"code":4`},
-		{name: "others hold its output for a while", script: `(sleep 0.2; echo late) & echo early; exit 5`, only: "spawn exec execFile", has: `"code":5`},
+		{name: "closes its output and runs on", script: `exec >&- 2>&-; sleep 0.1; exit 4`, has: `"code":4`},
+		{name: "a grandchild holds the output", script: `(sleep 0.2; echo late) & echo early; exit 5`, only: "spawn exec execFile", has: `"code":5`},
 		{name: "the variable", script: `echo ${NODE_CHANNEL_FD-none}`, has: `"code":0`},
-		{name: "messages", script: `echo 42 >&3; echo '{"a":[1,"中文"]}' >&3; echo '"last words"' >&3; exit 6`, only: "fork", has: `42,{"a":[1,"中文"]},"last words"`},
+		{name: "messages", script: `echo 42 >&3; echo '{"a":[1,"中文"]}' >&3; echo '"last message"' >&3; exit 6`, only: "fork", has: `42,{"a":[1,"中文"]},"last message"`},
+		{name: "odd messages", script: `echo '{"a":1,"a":2}' >&3; echo ' [ null , true ] ' >&3; exit 1`, only: "fork", has: `"a"`},
 		{name: "no channel", script: `echo 42 >&3`, only: "spawn exec execFile", has: `"code":2`},
+	}
+}
 
+// startCases are programs that cannot be started, or only in a special way.
+func startCases(t *testing.T) []nodeCase {
+	dir := t.TempDir()
+	file := func(name, text string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), mode))
+		return path
+	}
+	return []nodeCase{
 		{name: "missing, in PATH", words: []string{"no-such-program", "x"}},
 		{name: "missing, by path", words: []string{"/no/such/program", "x"}},
 		{name: "not executable", words: []string{file("data", "echo out", 0o644), "x"}},
@@ -56,59 +67,75 @@ func sameCases(t *testing.T) []sameCase {
 		{name: "through a file", words: []string{"/etc/passwd/program", "x"}},
 		{name: "script without #!", words: []string{file("plain", "echo out $# $1; exit 7", 0o755), "x"}, has: `"code":7`},
 		{name: "script with a missing interpreter", words: []string{file("lost", "#!/no/such/shell\n", 0o755), "x"}},
-		{name: "arguments as they are", words: []string{"/bin/echo", `$HOME`, `a  b`, `;`, `*`, `"`, `'`, `\`, `中文`}, only: "spawn execFile fork", has: `"code":0`},
+		{name: "arguments unchanged", words: []string{"/bin/echo", `$HOME`, `a  b`, `;`, `*`, `"`, `'`, `\`, `中文`}, only: "spawn execFile fork", has: `"code":0`},
 		{name: "a shell's line", words: []string{`echo $((6*7)) "a  b" | cat; false`}, only: "exec", has: `"stdout":"42 a  b\n"`},
 		{name: "a shell's syntax error", words: []string{`echo 'x`}, only: "exec", has: `"code":2`},
-
-		{name: "another directory", script: `pwd`, options: options{"cwd": "/usr"}, has: `"code":0`},
-		{name: "missing directory", script: `true`, options: options{"cwd": "/no/such/directory"}, has: `"error":"ENOENT"`},
-		{name: "a directory that is a file", script: `true`, options: options{"cwd": "/etc/passwd"}, has: `"error":"ENOTDIR"`},
-
-		{name: "timeout", script: `echo out; exec sleep 60`, options: options{"timeout": 500}, has: `"signal":"SIGTERM","killed":true`},
-		{name: "timeout, a grandchild holds the output", script: `echo out; sleep 3 & wait`, options: options{"timeout": 500}, has: `"signal":"SIGTERM","killed":true`},
-		{name: "timeout, SIGINT", script: `exec sleep 60`, options: options{"timeout": 300, "killSignal": "SIGINT"}, has: `"signal":"SIGINT","killed":true`},
-		{name: "timeout, SIGKILL", script: `trap '' TERM; exec sleep 60`, options: options{"timeout": 300, "killSignal": "SIGKILL"}, has: `"signal":"SIGKILL","killed":true`},
-		{name: "timeout, and it ends well", script: fmt.Sprintf(obey, 0), options: options{"timeout": 1000}, has: `"code":0`},
-		{name: "timeout, and it ends badly", script: fmt.Sprintf(obey, 5), options: options{"timeout": 1000}, has: `"code":5,"signal":null,"killed":true`},
-		{name: "timeout of one that waits for input", script: `cat`, options: options{"timeout": 300}, only: "spawn exec execFile", has: `"signal":"SIGTERM","killed":true`},
-		{name: "a timeout that is not reached", script: `exit 3`, options: options{"timeout": 60_000}, has: `"code":3,"signal":null,"killed":false`},
-		{name: "canceled", script: `echo out; exec sleep 60`, options: options{"abort": 500}, has: `"error":"ABORT_ERR"`},
-
-		{name: "canceled, and it ends well", script: fmt.Sprintf(obey, 0), options: options{"abort": 1000}, has: `"error":"ABORT_ERR"`},
-		{name: "canceled, and it does not care", script: `trap '' TERM; sleep 1; exit 0`, options: options{"abort": 300}, has: `"error":"ABORT_ERR"`},
-		{name: "gone before the deadline, not its streams", script: `sleep 3 & exit 3`, options: options{"timeout": 1000}, only: "exec execFile", has: `"code":3,"signal":null,"killed":true`},
-		{name: "gone before the deadline, its streams later", script: `sleep 3 & exit 3`, options: options{"timeout": 1000}, only: "spawn fork", has: `"code":3,"signal":null,"killed":false`},
-		{name: "gone before the cancel, its streams later", script: `sleep 3 & exit 3`, options: options{"abort": 1000}, only: "spawn fork", has: `"code":3`},
-		{name: "a grandchild reads the input to its end", script: `exec 3<&0; (cat <&3; echo eof) & exit 2`, only: "spawn exec execFile", has: `"stdout":"eof\n"`},
 		{name: "has left its group", words: []string{"setsid", "-w", "sh", "-c", `echo out; exit 3`}, only: "spawn execFile"},
-		{name: "the environment's PWD", script: `printenv PWD`, options: options{"cwd": "/usr"}, only: "spawn fork"},
-		{name: "odd messages", script: `echo '{"a":1,"a":2}' >&3; echo ' [ null , true ] ' >&3; exit 1`, only: "fork", has: `"a"`},
 
-		{name: "1 MiB", script: mebibyte, only: "spawn exec execFile", has: `xxx`},
-		{name: "1 MiB and a byte", script: mebibyte + `; echo`, only: "exec execFile", has: `"error":"ERR_CHILD_PROCESS_STDIO_MAXBUFFER"`},
-		{name: "1 MiB and a byte, errors", script: `(` + mebibyte + `; echo) >&2`, only: "exec execFile", has: `"error":"ERR_CHILD_PROCESS_STDIO_MAXBUFFER"`},
-		{name: "maxBuffer reached", script: `printf 12345; printf abcde >&2`, options: options{"maxBuffer": 5}, only: "exec execFile", has: `"code":0`},
-		{name: "maxBuffer passed", script: `printf 123456; exec sleep 60`, options: options{"maxBuffer": 5}, only: "exec execFile", has: `"stdout":"12345","stderr":"","error":"ERR_CHILD_PROCESS_STDIO_MAXBUFFER"`},
-		{name: "maxBuffer within a character", script: `printf 123é6`, options: options{"maxBuffer": 4}, only: "exec execFile", has: `"stdout":"123�"`},
+		{name: "another directory", script: `pwd`, options: opts{"cwd": "/usr"}, has: `"code":0`},
+		{name: "missing directory", script: `true`, options: opts{"cwd": "/no/such/directory"}, has: `"error":"ENOENT"`},
+		{name: "a directory that is a file", script: `true`, options: opts{"cwd": "/etc/passwd"}, has: `"error":"ENOTDIR"`},
+		{name: "the environment's PWD", script: `printenv PWD`, options: opts{"cwd": "/usr"}, only: "spawn fork"},
 	}
 }
 
-// Node's four methods are the reference: ours make the same record of every case.
-// What may differ is when: a grandchild that holds the streams after a timeout,
-// as one does here, keeps Node's spawn and fork waiting, and is ended by ours.
+// signalCases are programs that get a signal, at a deadline or when they are canceled.
+func signalCases() []nodeCase {
+	const trapTERM = `sleep 60 >/dev/null 2>&1 & trap "kill $! 2>/dev/null; exit %d" TERM; echo out; wait`
+	return []nodeCase{
+		{name: "timeout", script: `echo out; exec sleep 60`, options: opts{"timeout": 500}, has: `"signal":"SIGTERM","killed":true`},
+		{name: "timeout, a grandchild holds the output", script: `echo out; sleep 3 & wait`, options: opts{"timeout": 500}, has: `"signal":"SIGTERM","killed":true`},
+		{name: "timeout, SIGINT", script: `exec sleep 60`, options: opts{"timeout": 300, "killSignal": "SIGINT"}, has: `"signal":"SIGINT","killed":true`},
+		{name: "timeout, SIGKILL", script: `trap '' TERM; exec sleep 60`, options: opts{"timeout": 300, "killSignal": "SIGKILL"}, has: `"signal":"SIGKILL","killed":true`},
+		{name: "timeout, exits with code 0", script: fmt.Sprintf(trapTERM, 0), options: opts{"timeout": 1000}, has: `"code":0`},
+		{name: "timeout, exits with code 5", script: fmt.Sprintf(trapTERM, 5), options: opts{"timeout": 1000}, has: `"code":5,"signal":null,"killed":true`},
+		{name: "timeout while it waits for input", script: `cat`, options: opts{"timeout": 300}, only: "spawn exec execFile", has: `"signal":"SIGTERM","killed":true`},
+		{name: "a timeout that is not reached", script: `exit 3`, options: opts{"timeout": 60_000}, has: `"code":3,"signal":null,"killed":false`},
+		{name: "canceled", script: `echo out; exec sleep 60`, options: opts{"abort": 500}, has: `"error":"ABORT_ERR"`},
+		{name: "canceled, exits with code 0", script: fmt.Sprintf(trapTERM, 0), options: opts{"abort": 1000}, has: `"error":"ABORT_ERR"`},
+		{name: "canceled, ignores the signal", script: `trap '' TERM; sleep 1; exit 0`, options: opts{"abort": 300}, has: `"error":"ABORT_ERR"`},
+	}
+}
+
+// streamCases are programs with a grandchild that holds their streams open.
+func streamCases() []nodeCase {
+	return []nodeCase{
+		{name: "gone before the deadline, streams open", script: `sleep 3 & exit 3`, options: opts{"timeout": 1000}, only: "exec execFile", has: `"code":3,"signal":null,"killed":true`},
+		{name: "gone before the deadline, streams end later", script: `sleep 3 & exit 3`, options: opts{"timeout": 1000}, only: "spawn fork", has: `"code":3,"signal":null,"killed":false`},
+		{name: "gone before the cancel, streams end later", script: `sleep 3 & exit 3`, options: opts{"abort": 1000}, only: "spawn fork", has: `"code":3`},
+		{name: "a grandchild reads the input to its end", script: `exec 3<&0; (cat <&3; echo eof) & exit 2`, only: "spawn exec execFile", has: `"stdout":"eof\n"`},
+	}
+}
+
+// maxBufferCases are programs that print as much as exec and execFile keep, or more.
+func maxBufferCases() []nodeCase {
+	const mebibyte = `head -c 1048576 /dev/zero | tr '\0' x`
+	return []nodeCase{
+		{name: "1 MiB", script: mebibyte, only: "spawn exec execFile", has: `xxx`},
+		{name: "1 MiB and a byte", script: mebibyte + `; echo`, only: "exec execFile", has: `"error":"ERR_CHILD_PROCESS_STDIO_MAXBUFFER"`},
+		{name: "1 MiB and a byte, errors", script: `(` + mebibyte + `; echo) >&2`, only: "exec execFile", has: `"error":"ERR_CHILD_PROCESS_STDIO_MAXBUFFER"`},
+		{name: "maxBuffer reached", script: `printf 12345; printf abcde >&2`, options: opts{"maxBuffer": 5}, only: "exec execFile", has: `"code":0`},
+		{name: "maxBuffer exceeded", script: `printf 123456; exec sleep 60`, options: opts{"maxBuffer": 5}, only: "exec execFile", has: `"stdout":"12345","stderr":"","error":"ERR_CHILD_PROCESS_STDIO_MAXBUFFER"`},
+		{name: "maxBuffer within a character", script: `printf 123é6`, options: opts{"maxBuffer": 4}, only: "exec execFile", has: `"stdout":"123�"`},
+	}
+}
+
+// Our methods must make the same record of every case as Node's. Only the time may
+// differ: when a grandchild holds the streams after a timeout, Node's spawn and fork wait
+// for it, and ours end it.
 func TestSameAsNode(t *testing.T) {
 	clitest.NeedNode(t)
-	cases := sameCases(t)
+	cases := nodeCases(t)
 	require.GreaterOrEqual(t, len(cases), 20)
 	for _, test := range cases {
 		t.Run(test.name, func(t *testing.T) {
-			// All of a case run at the same time.
+			// All methods run at the same time, because many cases wait.
 			finish := map[string][2]func() clitest.Result{}
 			for _, m := range methods {
 				if test.only == "" || slices.Contains(strings.Fields(test.only), m.name) {
 					finish[m.name] = [2]func() clitest.Result{
-						clitest.Start(t, test.forNode(t, m.name)),
-						clitest.Start(t, test.forGo(t, m.name)),
+						clitest.Start(t, test.nodeCommand(t, m.name)),
+						clitest.Start(t, test.goCommand(t, m.name)),
 					}
 				}
 			}
@@ -117,7 +144,7 @@ func TestSameAsNode(t *testing.T) {
 				fromNode, fromGo := both[0](), both[1]()
 				require.Equal(t, 0, fromNode.Code, fromNode.Stderr)
 				require.Contains(t, fromGo.Stdout, test.has, method)
-				if diff := cmp.Diff(decoded(t, fromNode), decoded(t, fromGo)); diff != "" {
+				if diff := cmp.Diff(decode(t, fromNode), decode(t, fromGo)); diff != "" {
 					t.Errorf("%s: Node -, Go +\n%s", method, diff)
 				}
 			}
@@ -125,8 +152,8 @@ func TestSameAsNode(t *testing.T) {
 	}
 }
 
-// command is what follows a method's name.
-func (c sameCase) command(method string) []string {
+// arguments returns what follows the name of a method.
+func (c nodeCase) arguments(method string) []string {
 	switch {
 	case c.words != nil && method == "exec":
 		return []string{strings.Join(c.words, " ")}
@@ -138,18 +165,18 @@ func (c sameCase) command(method string) []string {
 	return []string{"/bin/sh", "-c", c.script}
 }
 
-func (c sameCase) forNode(t *testing.T, method string) *exec.Cmd {
+func (c nodeCase) nodeCommand(t *testing.T, method string) *exec.Cmd {
 	t.Helper()
 	options, err := json.Marshal(c.options)
 	require.NoError(t, err)
-	cmd := clitest.Command(t, append([]string{"node", "node/" + strings.ToLower(method) + ".js"}, c.command(method)...)...)
+	cmd := clitest.Command(t, append([]string{"node", "node/" + strings.ToLower(method) + ".js"}, c.arguments(method)...)...)
 	if c.options != nil {
 		cmd.Env = append(cmd.Env, "OPTIONS="+string(options))
 	}
 	return cmd
 }
 
-func (c sameCase) forGo(t *testing.T, method string) *exec.Cmd {
+func (c nodeCase) goCommand(t *testing.T, method string) *exec.Cmd {
 	t.Helper()
 	words := []string{clitest.Self(t)}
 	for option, value := range c.options {
@@ -158,11 +185,11 @@ func (c sameCase) forGo(t *testing.T, method string) *exec.Cmd {
 		}
 		words = append(words, fmt.Sprintf("-%s=%v", option, value))
 	}
-	return clitest.Command(t, slices.Concat(words, []string{method}, c.command(method))...)
+	return clitest.Command(t, slices.Concat(words, []string{method}, c.arguments(method))...)
 }
 
-// decoded is what a program left, with its last line, the record, as a value.
-func decoded(t *testing.T, r clitest.Result) map[string]any {
+// decode returns the result of a program, with its last line, the record, as a value.
+func decode(t *testing.T, r clitest.Result) map[string]any {
 	t.Helper()
 	inherited, last := "", strings.TrimSuffix(r.Stdout, "\n")
 	if i := strings.LastIndexByte(last, '\n'); i >= 0 {

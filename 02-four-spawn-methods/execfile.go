@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,30 +27,25 @@ func ExecFile(ctx context.Context, opts Options, file string, args ...string) (s
 	}
 	release := context.AfterFunc(ctx, p.stopReading)
 
-	full := make(chan error, 2)
-	collect := func(name string, stream io.Reader) []byte {
-		limit := opts.maxBuffer()
+	limit := cmp.Or(opts.MaxBuffer, 1<<20)
+	collect := func(name string, stream io.Reader) ([]byte, error) {
 		kept, _ := io.ReadAll(io.LimitReader(stream, int64(limit)+1))
 		if len(kept) <= limit {
-			return kept
+			return kept, nil
 		}
-		full <- fmt.Errorf("%s: %w", name, ErrMaxBuffer)
 		p.stopReading()
 		p.kill()
-		return kept[:limit]
+		return kept[:limit], fmt.Errorf("%s: %w", name, ErrMaxBuffer)
 	}
 	var reading sync.WaitGroup
-	reading.Go(func() { stdout = collect("stdout", p.Stdout) })
-	reading.Go(func() { stderr = collect("stderr", p.Stderr) })
+	var full1, full2 error
+	reading.Go(func() { stdout, full1 = collect("stdout", p.Stdout) })
+	reading.Go(func() { stderr, full2 = collect("stderr", p.Stderr) })
 	reading.Wait()
-	cut := !release()
+	canceled := !release()
 	err = p.Wait()
-	if cut && p.waitErr == nil { // even if the program was gone, and a descendant held the streams
+	if canceled && p.waitErr == nil { // even if the program was gone, and a descendant held the streams
 		err = p.ended(true)
 	}
-	select {
-	case err = <-full: // says more than our own signal
-	default:
-	}
-	return stdout, stderr, err
+	return stdout, stderr, cmp.Or(full1, full2, err) // err would tell only of our own signal
 }

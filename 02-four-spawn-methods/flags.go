@@ -53,6 +53,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	o.KillSignal = unix.SignalNum(*killSignal)
+	say = cli.NewLogger("parent")
 	switch {
 	case o.KillSignal == 0:
 		return cli.Usagef("-killSignal %s: there is no such signal", *killSignal)
@@ -60,9 +61,6 @@ func run(ctx context.Context, args []string) error {
 		return cli.Usagef("-maxBuffer %d: it must be at least 1", o.MaxBuffer)
 	case o.timeout < 0 || o.abort < 0:
 		return cli.UsageError("-timeout and -abort cannot be negative")
-	}
-	say = cli.NewLogger("parent")
-	switch {
 	case flags.NFlag() == 0 && flags.NArg() == 0:
 		return demonstrate(ctx)
 	case flags.NArg() < 2:

@@ -14,6 +14,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"playing-with-processes/internal/cli"
@@ -27,29 +28,20 @@ var methods = []method{
 	{"fork", tryFork},         // cp.fork('./index.js')
 }
 
-// methodNamed returns the method with this name, or with the name of its file.
-func methodNamed(name string) (method, error) {
-	for _, m := range methods {
-		if strings.EqualFold(m.name, name) {
-			return m, nil
-		}
-	}
-	return method{}, cli.Usagef("%q is none of spawn, exec, execFile, fork", name)
-}
-
 // runOnce runs a program with one method, and prints the outcome.
 func runOnce(ctx context.Context, o options) error {
-	m, err := methodNamed(o.method)
-	if err != nil {
-		return err
+	// The name of the method's file will do, too.
+	i := slices.IndexFunc(methods, func(m method) bool { return strings.EqualFold(m.name, o.method) })
+	if i < 0 {
+		return cli.Usagef("%q is none of spawn, exec, execFile, fork", o.method)
 	}
 	limit, cancel := limited(ctx, o.timeout, o.abort)
 	defer cancel()
-	outcome := m.try(limit, o.Options, o.program, o.args...)
+	outcome := methods[i].try(limit, o.Options, o.program, o.args...)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return m.record(outcome).print(os.Stdout)
+	return methods[i].record(outcome).print(os.Stdout)
 }
 
 func main() {

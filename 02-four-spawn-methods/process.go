@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,13 +20,6 @@ type Options struct {
 	Dir        string         // where the program runs; "" is the current directory
 	KillSignal syscall.Signal // what the end of the context sends; 0 is SIGTERM
 	MaxBuffer  int            // how many bytes of a stream Exec and ExecFile keep; 0 is 1 MiB
-}
-
-func (o Options) maxBuffer() int {
-	if o.MaxBuffer == 0 {
-		return 1 << 20
-	}
-	return o.MaxBuffer
 }
 
 // ExitError is the exit of a program that did not end with code 0, or was canceled.
@@ -94,10 +88,8 @@ type running struct {
 
 // watch waits for the end of a program with wait, and signals it when ctx ends.
 func watch(ctx context.Context, opts Options, pid int, wait func() (ipc.Exit, error)) *running {
-	r := &running{ctx: ctx, pid: pid, signal: opts.KillSignal, exited: make(chan struct{})}
-	if r.signal == 0 {
-		r.signal = syscall.SIGTERM
-	}
+	signal := cmp.Or(opts.KillSignal, syscall.SIGTERM)
+	r := &running{ctx: ctx, pid: pid, signal: signal, exited: make(chan struct{})}
 	release := context.AfterFunc(ctx, r.kill)
 	go func() {
 		exit, err := wait()

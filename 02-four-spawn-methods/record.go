@@ -14,20 +14,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// record is an outcome in Node's words, as node/*.js print it.
+// record is an outcome in Node's words, as node/*.js print it. Either the output or the
+// messages are nil.
 type record struct {
-	*written
-	*received
+	Stdout   *string            `json:"stdout,omitzero"`
+	Stderr   *string            `json:"stderr,omitzero"`
+	Messages *[]json.RawMessage `json:"messages,omitzero"`
 	end
-}
-
-type written struct {
-	Stdout string `json:"stdout"`
-	Stderr string `json:"stderr"`
-}
-
-type received struct {
-	Messages []json.RawMessage `json:"messages"`
 }
 
 // end has either an error, or how the program ended.
@@ -41,9 +34,9 @@ type end struct {
 func (m method) record(o outcome) record {
 	r := record{end: endOf(o.err)}
 	if m.name == "fork" {
-		r.received = &received{o.messages}
+		r.Messages = &o.messages
 	} else {
-		r.written = &written{string(o.stdout), string(o.stderr)}
+		r.Stdout, r.Stderr = new(string(o.stdout)), new(string(o.stderr))
 	}
 	r.Killed = r.Killed || o.killed && r.Error == ""
 	return r

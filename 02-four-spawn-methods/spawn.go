@@ -16,9 +16,9 @@ type Process struct {
 	*running
 }
 
-// Spawn starts a program and returns its streams: cp.spawn(file, args). It collects nothing: a
-// program whose output is not read stops when the pipe is full. Read both streams to the end,
-// and then call Wait. After an error no program runs; it matches fs.ErrNotExist,
+// Spawn starts a program and returns its streams: cp.spawn(file, args). It collects nothing:
+// if its output is not read, the program stops when the pipe is full. Read both streams to the
+// end, and then call Wait. After an error no program runs; the error matches fs.ErrNotExist,
 // fs.ErrPermission, or another errno.
 //
 // The end of ctx signals the program and its descendants.

@@ -75,9 +75,8 @@ func tryFork(ctx context.Context, opts Options, file string, args ...string) (o 
 	}
 	var bad error
 	for message, err := range child.Messages() {
-		var value any
 		if err == nil {
-			err = message.Decode(&value)
+			err = message.Decode(new(any))
 		}
 		switch {
 		case errors.Is(err, io.ErrUnexpectedEOF): // the exit says why the last line was cut off
@@ -100,10 +99,7 @@ func tryFork(ctx context.Context, opts Options, file string, args ...string) (o 
 
 // limited returns a context that ends after timeout and is canceled after abort; 0 is never.
 func limited(ctx context.Context, timeout, abort time.Duration) (context.Context, context.CancelFunc) {
-	if timeout == 0 {
-		timeout = math.MaxInt64
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(timeout, math.MaxInt64))
 	if abort > 0 {
 		time.AfterFunc(abort, cancel)
 	}

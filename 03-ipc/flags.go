@@ -1,12 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"log"
 	"os"
-	"os/exec"
 	"os/signal"
 
 	"playing-with-processes/internal/cli"
@@ -46,8 +46,10 @@ func run(ctx context.Context, args []string) error {
 	}
 
 	var cfg ipc.Config
+	self := ipc.Self("sub")
 	if *trace {
 		cfg.Trace = func(e ipc.Event) { say.Print(e) }
+		self = ipc.Self("-trace", "sub")
 	}
 	if role == "sub" {
 		// The terminal's Ctrl-C is for the parent. When that ends, the channel ends.
@@ -59,17 +61,5 @@ func run(ctx context.Context, args []string) error {
 		return nil
 	}
 	say = cli.NewLogger("parent")
-	return parent(ctx, cfg, command(*child, *trace))
-}
-
-// command returns what the child runs: line, or else this program in the role sub.
-func command(line string, trace bool) *exec.Cmd {
-	cmd := cli.Command(line)
-	switch {
-	case cmd != nil:
-		return cmd
-	case trace:
-		return ipc.Self("-trace", "sub")
-	}
-	return ipc.Self("sub")
+	return parent(ctx, cfg, cmp.Or(cli.Command(*child), self))
 }

@@ -6,19 +6,19 @@ import (
 	"strings"
 	"testing"
 
-	"playing-with-processes/internal/clitest"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
+
+	"playing-with-processes/internal/clitest"
 )
 
 func TestMain(m *testing.M) { clitest.Main(m, main) }
 
-// dialogue is a transcript by speaker, with pids as names: the order of lines is
-// fixed within a process and free between two.
-type dialogue map[string][]string
+// transcript has the lines of each process, with names for pids. Only the order of the
+// lines of one process is fixed.
+type transcript map[string][]string
 
-var theDialogue = dialogue{
+var wantTranscript = transcript{
 	"parent": {
 		"forked SUB",
 		`sent {"hello":"HELLO"}`,
@@ -32,24 +32,24 @@ var theDialogue = dialogue{
 	},
 }
 
-func readDialogue(t *testing.T, out string) dialogue {
+func parseTranscript(t *testing.T, out string) transcript {
 	t.Helper()
-	lines, silent := clitest.ParseLines(out)
-	require.Empty(t, silent, "lines that do not say who speaks")
+	lines, others := clitest.ParseLines(out)
+	require.Empty(t, others, "lines that do not name their process")
 	var names []string
 	for _, line := range lines {
 		names = append(names, line.PID, strings.ToUpper(line.Role))
 	}
-	pids, spoken := strings.NewReplacer(names...), dialogue{}
+	replacer, parsed := strings.NewReplacer(names...), transcript{}
 	for _, line := range lines {
-		spoken[line.Role] = append(spoken[line.Role], pids.Replace(line.Text))
+		parsed[line.Role] = append(parsed[line.Role], replacer.Replace(line.Text))
 	}
-	return spoken
+	return parsed
 }
 
-// Node's own parent and child are the reference: whichever end is in Go, what
-// the user sees is the same, and everything ends by itself.
-func TestSeatings(t *testing.T) {
+// Any pair of a Go or Node parent and a Go or Node child must print the same lines and
+// exit. Node's parent and child are the reference.
+func TestPairs(t *testing.T) {
 	tests := []struct {
 		name    string
 		needs   func(*testing.T)
@@ -68,14 +68,12 @@ func TestSeatings(t *testing.T) {
 			got := clitest.Run(t, test.command...)
 			require.Equal(t, 0, got.Code, got.Stderr)
 			require.Empty(t, got.Stderr)
-			if diff := cmp.Diff(theDialogue, readDialogue(t, got.Stdout)); diff != "" {
-				t.Error(diff)
-			}
+			require.Empty(t, cmp.Diff(wantTranscript, parseTranscript(t, got.Stdout)))
 		})
 	}
 }
 
-// A reader can tell from the trace alone how the channel is made.
+// The trace must show each step that makes the channel, and each line on it.
 func TestTrace(t *testing.T) {
 	got := clitest.Run(t, clitest.Self(t), "-trace")
 	require.Equal(t, 0, got.Code, got.Stderr)
@@ -91,8 +89,9 @@ func TestTrace(t *testing.T) {
 	}
 }
 
-// Bad input gets one clear line and an exit code that says whose fault it is.
-func TestBadInput(t *testing.T) {
+// An error must be reported in one line. The exit code must be 2 for wrong usage, and 1
+// for a failure.
+func TestErrors(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	tests := []struct {
@@ -103,7 +102,7 @@ func TestBadInput(t *testing.T) {
 		{[]string{"-x"}, 2, "flag provided but not defined: -x"},
 		{[]string{"-child"}, 2, "flag needs an argument: -child"},
 		{[]string{"-trace=maybe"}, 2, "invalid boolean value"},
-		{[]string{"boss"}, 2, `unexpected arguments ["boss"]`},
+		{[]string{"role"}, 2, `unexpected arguments ["role"]`},
 		{[]string{"sub", "sub"}, 2, "unexpected arguments"},
 		{[]string{"-child", "true", "sub"}, 2, "the child has no -child"},
 		{[]string{"sub"}, 1, "sub: not forked: NODE_CHANNEL_FD is not set"},
@@ -125,8 +124,8 @@ func TestHelp(t *testing.T) {
 	require.Equal(t, clitest.Result{Stdout: usage}, got)
 }
 
-// Ctrl-C while the child says nothing, and would not for a long time: no process
-// is left, though the signal reached only the parent.
+// Ctrl-C must end both processes while the child sends nothing, even if only the parent
+// receives the signal.
 func TestInterrupt(t *testing.T) {
 	clitest.RequireInterruptible(t, "03-ipc", 1, clitest.Self(t), "-child", "sleep 1000")
 }

@@ -78,10 +78,11 @@ func untilSignal() context.Context {
 	return ctx
 }
 
-// exitCode reports err, and returns the exit code for it.
+// exitCode reports err in one line, and returns the exit code for it.
 func exitCode(name, usage string, err error, interrupted bool) int {
 	report := func(what string, code int) int {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", name, oneLine(what))
+		lines := strings.FieldsFunc(what, func(r rune) bool { return r == '\n' || r == '\r' })
+		fmt.Fprintf(os.Stderr, "%s: %s\n", name, strings.Join(lines, "; "))
 		return code
 	}
 	var wrongUse UsageError
@@ -100,11 +101,6 @@ func exitCode(name, usage string, err error, interrupted bool) int {
 		return report(ErrInterrupted.Error(), exitInterrupted)
 	}
 	return report(err.Error(), exitFailure)
-}
-
-// oneLine joins the lines of an error, such as those of errors.Join.
-func oneLine(text string) string {
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }
 
 // Parse parses args. A mistake in them is a UsageError, which Main reports.

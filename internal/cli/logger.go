@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// NewLogger returns a logger whose lines begin with a role and this process's id: several
-// processes write to the same terminal.
+// NewLogger returns a logger that begins each line with a role and this process's id, because
+// several processes write to the same terminal.
 func NewLogger(role string) *log.Logger {
 	return log.New(os.Stdout, fmt.Sprintf("[%s %d] ", role, os.Getpid()), 0)
 }

@@ -194,7 +194,7 @@ func RequireInterruptible(t *testing.T, name string, lines int, words ...string)
 	}
 }
 
-// Times returns how often a proof repeats: long if SOAK is set, and short otherwise.
+// Times returns how often a test repeats its steps: long if SOAK is set, and short otherwise.
 func Times(short, long int) int {
 	if os.Getenv("SOAK") != "" {
 		return long
@@ -209,7 +209,22 @@ func NeedNode(t *testing.T) {
 		return
 	}
 	if os.Getenv("REQUIRE_NODE") != "" {
-		t.Fatal("REQUIRE_NODE is set, and there is no node")
+		t.Fatal("REQUIRE_NODE is set, and node is not in PATH")
 	}
-	t.Skip("no node here: this test needs the real thing")
+	t.Skip("this test needs node, which is not in PATH")
+}
+
+// Each runs a test side by side with Go workers, for which worker is "", and with Node
+// workers, for which it is nodeWorker.
+func Each(t *testing.T, nodeWorker string, test func(t *testing.T, worker string)) {
+	t.Parallel()
+	t.Run("Go", func(t *testing.T) {
+		t.Parallel()
+		test(t, "")
+	})
+	t.Run("Node", func(t *testing.T) {
+		NeedNode(t)
+		t.Parallel()
+		test(t, nodeWorker)
+	})
 }

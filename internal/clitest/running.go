@@ -2,15 +2,22 @@ package clitest
 
 import (
 	"bufio"
+	"io"
+	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"playing-with-processes/internal/demo"
 )
 
 // Running is a running server: a primary with its workers. Its methods are for the test's
@@ -83,12 +90,12 @@ func (r *Running) Await(pattern string) string {
 	}
 }
 
-// AwaitPID waits for the next line that begins with a worker's pid and goes on with this
-// pattern, and returns the pid.
+// AwaitPID waits for the next line in which a worker's pid and then the pattern follow the
+// word worker, and returns the pid.
 func (r *Running) AwaitPID(pattern string) int {
 	r.t.Helper()
-	pid, err := strconv.Atoi(regexp.MustCompile(`\d+`).FindString(
-		strings.SplitN(r.Await(`worker \d+ `+pattern), "worker", 2)[1]))
+	pattern = `worker (\d+) ` + pattern
+	pid, err := strconv.Atoi(regexp.MustCompile(pattern).FindStringSubmatch(r.Await(pattern))[1])
 	require.NoError(r.t, err)
 	return pid
 }
@@ -126,4 +133,63 @@ func (r *Running) RequireSuccess() string {
 	out := r.End()
 	require.Zero(r.t, r.ProcessState.ExitCode(), "%v: %s", r.ProcessState, out)
 	return out
+}
+
+// RequireEndWith waits for the end of the primary. It requires that a second later its
+// workers have ended, too, and the port is free.
+func (r *Running) RequireEndWith(workers []int) {
+	r.t.Helper()
+	r.Wait()
+	for _, pid := range workers {
+		require.Eventually(r.t, func() bool {
+			syscall.Wait4(pid, nil, syscall.WNOHANG, nil) // on Linux this process adopts them
+			return syscall.Kill(pid, 0) == syscall.ESRCH
+		}, time.Second, time.Millisecond, "worker %d has outlived its primary", pid)
+	}
+	listener, err := net.Listen("tcp", r.Address)
+	require.NoError(r.t, err)
+	require.NoError(r.t, listener.Close())
+}
+
+// Get makes a request, which must be answered.
+func (r *Running) Get(path string) (answer string) {
+	r.t.Helper()
+	answer, err := demo.Get(r.t.Context(), r.Address, path)
+	require.NoError(r.t, err)
+	return answer
+}
+
+// Begin makes a request, and returns when its answer begins. The returned function waits
+// for the rest, and returns the answer or the text of the error.
+func (r *Running) Begin(path string) (finished func() (answer string)) {
+	r.t.Helper()
+	conn, err := net.Dial("tcp", r.Address)
+	require.NoError(r.t, err)
+	r.t.Cleanup(func() { conn.Close() })
+	response, err := demo.Request(conn, path)
+	require.NoError(r.t, err)
+	return func() string {
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			return err.Error()
+		}
+		return strings.TrimSpace(string(body))
+	}
+}
+
+// PIDIn returns the pid in an answer of package demo's server.
+func PIDIn(t *testing.T, answer string) int {
+	t.Helper()
+	pid, err := strconv.Atoi(strings.TrimPrefix(answer, "worker "))
+	require.NoError(t, err)
+	return pid
+}
+
+// Script writes a shell script, which exists until the end of the test, and returns the
+// command line that runs it as a worker.
+func Script(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "worker.sh")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return "sh " + path
 }

@@ -22,8 +22,7 @@ const headerTimeout = 5 * time.Second
 type Server struct {
 	http     http.Server
 	draining atomic.Bool
-	serving  sync.WaitGroup // calls of Serve
-	open     sync.WaitGroup // connections
+	active   sync.WaitGroup // calls of Serve, and open connections
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -54,9 +53,9 @@ func (s *Server) Serve(l net.Listener) error {
 		return http.ErrServerClosed
 	}
 	s.listeners = append(s.listeners, l)
-	s.serving.Add(1)
+	s.active.Add(1)
 	s.mu.Unlock()
-	defer s.serving.Done()
+	defer s.active.Done()
 
 	err := s.http.Serve(l)
 	if s.draining.Load() {
@@ -77,14 +76,13 @@ func (s *Server) Drain(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 
-	empty := make(chan struct{})
+	ended := make(chan struct{})
 	go func() {
-		s.serving.Wait() // now every accepted connection is counted
-		s.open.Wait()
-		close(empty)
+		s.active.Wait()
+		close(ended)
 	}()
 	select {
-	case <-empty:
+	case <-ended:
 		return nil
 	case <-ctx.Done():
 		s.http.Close()
@@ -92,12 +90,13 @@ func (s *Server) Drain(ctx context.Context) error {
 	}
 }
 
-// countConn counts open connections. net/http reports a new one before it accepts the next.
+// countConn counts open connections. net/http reports a new one before it accepts the next,
+// so Serve, which is counted itself, has counted all that it accepted when it returns.
 func (s *Server) countConn(_ net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
-		s.open.Add(1)
+		s.active.Add(1)
 	case http.StateClosed, http.StateHijacked:
-		s.open.Done()
+		s.active.Done()
 	}
 }

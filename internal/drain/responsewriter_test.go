@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An answer that has not begun when the drain does is the last of its connection, however
+// An answer that begins during the drain must be the last one of its connection, however
 // the handler writes it.
-func TestAnswerInTheDrain(t *testing.T) {
+func TestAnswerDuringDrain(t *testing.T) {
 	for name, write := range map[string]func(w http.ResponseWriter){
 		"nothing":        func(http.ResponseWriter) {},
 		"a status":       func(w http.ResponseWriter) { w.WriteHeader(http.StatusTeapot) },
@@ -26,17 +26,17 @@ func TestAnswerInTheDrain(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			begun, proceed := make(chan struct{}), make(chan struct{})
+			entered, proceed := make(chan struct{}), make(chan struct{})
 			l := listen(t)
 			close(l.gate)
 			s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				close(begun)
+				close(entered)
 				<-proceed
 				write(w)
 			}), l)
 			c := dial(t, l)
-			c.ask("/")
-			<-begun
+			c.request("/")
+			<-entered
 			drained := drain(t.Context(), s)
 			<-l.closed
 			close(proceed)
@@ -54,24 +54,25 @@ func open(t *testing.T) *os.File {
 	return file
 }
 
-// A handler can take the connection over, as for a WebSocket. It is not waited for.
-func TestAnswerHijacked(t *testing.T) {
-	taken := make(chan net.Conn, 1)
+// A handler must be able to hijack the connection, as for a WebSocket. Drain must not
+// wait for such a connection.
+func TestHijack(t *testing.T) {
+	hijacked := make(chan net.Conn, 1)
 	l := listen(t)
 	close(l.gate)
 	s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _, err := w.(http.Hijacker).Hijack()
 		require.NoError(t, err)
-		taken <- conn
+		hijacked <- conn
 	}), l)
 	c := dial(t, l)
-	c.ask("/")
-	conn := <-taken
+	c.request("/")
+	conn := <-hijacked
 	require.NoError(t, <-drain(t.Context(), s))
-	_, err := io.WriteString(conn, "still here")
+	_, err := io.WriteString(conn, "still open")
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
-	said, err := io.ReadAll(c.in)
+	received, err := io.ReadAll(c.in)
 	require.NoError(t, err)
-	require.Equal(t, "still here", string(said))
+	require.Equal(t, "still open", string(received))
 }

@@ -9,33 +9,50 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// world plays the workers of a pool. Their fates come from bytes, four for a
-// worker: how it ends, how long it takes to get ready, how long it is, and how long
-// the next event is put off. When the bytes are used up, the cause of all trouble
-// is gone: whoever starts gets ready at once, and stays.
-type world struct {
-	t      *testing.T
-	policy Policy
-	pool   *Pool
-	now    time.Time
-	fates  []byte
-	slots  []life
-	counts []time.Time // starts after failures
-	probe  int         // the slot of the probe start that is under way
+// simulation plays the workers of a pool. Each worker takes four bytes of input, which
+// say how it ends, how long it takes to become ready, how long it then runs, and how much
+// time its start takes. When the input is used up, the cause of the failures is gone:
+// each new worker becomes ready at once and does not end.
+type simulation struct {
+	t        *testing.T
+	policy   Policy
+	pool     *Pool
+	now      time.Time
+	input    []byte
+	slots    []*simulated
+	restarts []time.Time // starts after failures
+	probe    *simulated  // has the probe that is running, or nil
 }
 
-// life is what the world knows of a slot.
-type life struct {
-	running, serving bool
-	begun, ready     time.Time
-	readyAt, endsAt  time.Time // zero: never
-	retires          bool
-	failed, held     bool // how its last worker ended
+// simulated is a slot with its current worker.
+type simulated struct {
+	number       int
+	running      bool
+	serving      bool      // it is running, and ready
+	startedAt    time.Time // zero before the first start
+	servingSince time.Time
+	readyAt      time.Time // when it will be ready, or zero for never
+	endsAt       time.Time // when it will end or retire, or zero for never
+	retires      bool      // it retires, if it is ready by then
+
+	failed bool // the worker before it failed
+	stable bool // the worker before it was stable
 }
 
-func (l life) heldAt(now time.Time) bool { return l.serving && now.Sub(l.ready) >= StableAfter }
+func (s *simulated) stableAt(now time.Time) bool {
+	return s.serving && now.Sub(s.servingSince) >= StableAfter
+}
 
-// span makes durations of all sizes: 0, and 1 ms to 30 s.
+// nextEvent returns when the worker will be ready, or will end.
+func (s *simulated) nextEvent() (at time.Time, ok bool) {
+	at = s.endsAt
+	if !s.serving && !s.readyAt.IsZero() {
+		at = s.readyAt
+	}
+	return at, s.running && !at.IsZero()
+}
+
+// span returns a duration of any size: 0, or 1 ms to 30 s.
 func span(b byte) time.Duration {
 	if b == 0 {
 		return 0
@@ -43,150 +60,140 @@ func span(b byte) time.Duration {
 	return time.Duration(b%60) * time.Millisecond << (b / 28)
 }
 
-func play(t *testing.T, n int, restarts int, seed uint64, fates []byte) {
+func simulate(t *testing.T, slots, restarts int, seed uint64, input []byte) {
 	policy := Default(1)
 	policy.Restarts = restarts
 	policy.Random = rand.New(rand.NewPCG(seed, 0)).Float64
-	w := &world{t: t, policy: policy, now: start, fates: fates, slots: make([]life, n), probe: none}
-	w.pool = New(policy, n, start)
-	for len(w.fates) >= 4 {
-		w.step()
+	s := &simulation{t: t, policy: policy, pool: New(policy, slots, epoch), now: epoch, input: input}
+	for number := range slots {
+		s.slots = append(s.slots, &simulated{number: number})
 	}
-	for i := range w.slots { // mended: whatever would still go wrong, goes wrong now
-		if w.slots[i].running {
-			w.end(i)
+	for len(s.input) >= 4 {
+		s.step()
+	}
+	for _, slot := range s.slots { // whatever would still fail fails now
+		if slot.running {
+			s.end(slot)
 		}
 	}
-	// One probe start, then as many as the limit allows in each period.
-	recovery := policy.MaxPause + StableAfter + time.Duration(n/policy.Restarts+2)*Period
-	for mended := w.now; !w.whole(); w.step() {
-		require.LessOrEqual(t, w.now.Sub(mended), recovery, "it does not recover")
+	// One probe, then as many restarts as the limit allows in each period.
+	recovery := policy.MaxPause + StableAfter + time.Duration(slots/policy.Restarts+2)*Period
+	for repaired := s.now; slices.ContainsFunc(s.slots, func(s *simulated) bool { return !s.serving }); s.step() {
+		require.LessOrEqual(t, s.now.Sub(repaired), recovery, "it does not recover")
 	}
-	require.Equal(t, On, w.pool.State(w.now.Add(StableAfter)))
+	require.Equal(t, On, s.pool.State(s.now.Add(StableAfter)))
 }
 
-func (w *world) whole() bool {
-	return !slices.ContainsFunc(w.slots, func(l life) bool { return !l.running || !l.serving })
+// step starts all workers that are due, and then goes on to the next event.
+func (s *simulation) step() {
+	for number, ok := s.pool.PopDue(s.now); ok; number, ok = s.pool.PopDue(s.now) {
+		s.requireLawfulStart(s.slots[number])
+		s.start(s.slots[number])
+	}
+	slot, at := s.nextEvent()
+	due, ok := s.pool.Next(s.now)
+	require.True(s.t, ok || slices.ContainsFunc(s.slots, func(s *simulated) bool { return s.running }),
+		"no worker runs, and none will ever be started")
+	switch {
+	case ok && (slot == nil || due.Before(at)):
+		require.True(s.t, due.After(s.now), "a hot loop: PopDue has refused what Next says is due")
+		require.LessOrEqual(s.t, due.Sub(s.now), s.policy.MaxPause+Period)
+		s.now = due
+	case slot == nil:
+	case slot.serving || slot.readyAt.IsZero():
+		s.now = later(s.now, at)
+		s.end(slot)
+	default:
+		s.now = later(s.now, at)
+		slot.serving, slot.servingSince = true, s.now
+		s.pool.Ready(slot.number, s.now)
+	}
 }
 
-// step starts whoever is due, and then goes to the next event.
-func (w *world) step() {
-	for number, ok := w.pool.PopDue(w.now); ok; number, ok = w.pool.PopDue(w.now) {
-		w.start(number)
-	}
-	next, which := w.soonest()
-	at, ok := w.pool.Next(w.now)
-	require.True(w.t, ok || slices.ContainsFunc(w.slots, func(l life) bool { return l.running }),
-		"no worker, and none will ever be started")
-	if ok && (which == none || at.Before(next)) {
-		require.True(w.t, at.After(w.now), "a hot loop: Take has refused what Next says is due")
-		require.LessOrEqual(w.t, at.Sub(w.now), w.policy.MaxPause+Period)
-		w.now = at
-		return
-	}
-	if which == none {
-		return
-	}
-	w.now = later(w.now, next)
-	w.happens(which)
-}
-
-// soonest is the slot where something happens next, if left alone.
-func (w *world) soonest() (at time.Time, which int) {
-	which = none
-	for i, l := range w.slots {
-		next := l.endsAt
-		if !l.serving {
-			next = l.readyAt
-			if next.IsZero() {
-				next = l.endsAt
-			}
-		}
-		if l.running && !next.IsZero() && (which == none || next.Before(at)) {
-			at, which = next, i
+// nextEvent returns the slot with the next event, or nil if no worker will have one.
+func (s *simulation) nextEvent() (next *simulated, at time.Time) {
+	for _, slot := range s.slots {
+		if event, ok := slot.nextEvent(); ok && (next == nil || event.Before(at)) {
+			next, at = slot, event
 		}
 	}
-	return at, which
+	return next, at
 }
 
-func (w *world) happens(i int) {
-	l := &w.slots[i]
-	if !l.serving && !l.readyAt.IsZero() {
-		l.serving, l.ready = true, w.now
-		w.pool.Ready(i, w.now)
-		return
+// end ends the worker of a slot, or lets it retire.
+func (s *simulation) end(slot *simulated) {
+	slot.stable = slot.stableAt(s.now)
+	slot.failed = !slot.retires || !slot.serving
+	slot.running, slot.serving = false, false
+	if s.probe == slot {
+		s.probe = nil
 	}
-	w.end(i)
-}
-
-// end is the end of a worker, or its retire notice.
-func (w *world) end(i int) {
-	l := &w.slots[i]
-	l.held = l.heldAt(w.now)
-	l.failed = !(l.retires && l.serving)
-	l.running, l.serving = false, false
-	if i == w.probe {
-		w.probe = none
-	}
-	if l.failed {
-		w.pool.Ended(i, Reason(1+len(w.fates)%4), w.now)
+	if slot.failed {
+		s.pool.Ended(slot.number, Reason(1+len(s.input)%4), s.now)
 	} else {
-		w.pool.Retire(i, w.now)
+		s.pool.Retire(slot.number, s.now)
 	}
 }
 
-// start is where the laws are.
-func (w *world) start(i int) {
-	l := &w.slots[i]
-	require.False(w.t, l.running, "started twice")
-	if first := l.begun.IsZero(); !first && !l.held {
-		require.GreaterOrEqual(w.t, w.now.Sub(l.begun), w.policy.FirstPause/2, "a hot loop")
+// requireLawfulStart requires that a worker may be started now.
+func (s *simulation) requireLawfulStart(slot *simulated) {
+	require.False(s.t, slot.running, "started twice")
+	if first := slot.startedAt.IsZero(); !first && !slot.stable {
+		require.GreaterOrEqual(s.t, s.now.Sub(slot.startedAt), s.policy.FirstPause/2, "a hot loop")
 	}
-	if l.failed {
-		w.counts = append(w.counts, w.now)
-		if before := len(w.counts) - 1 - w.policy.Restarts; before >= 0 {
-			require.GreaterOrEqual(w.t, w.now.Sub(w.counts[before]), w.policy.Period, "too many restarts in a period")
-		}
-		if w.probe != none && w.slots[w.probe].heldAt(w.now) {
-			w.probe = none
-		}
-		if !l.held && w.pool.State(w.now) == Probing {
-			require.Equal(w.t, none, w.probe, "two probe starts")
-			w.probe = i
-		}
+	if !slot.failed {
+		return
 	}
-	*l = life{running: true, begun: w.now, readyAt: w.now}
-	if len(w.fates) >= 4 {
-		if w.fates[0]&1 != 0 {
-			l.readyAt = w.now.Add(span(w.fates[1]))
-		} else {
-			l.readyAt = time.Time{}
-		}
-		l.retires = w.fates[0]&6 == 6
-		l.endsAt = w.now.Add(span(w.fates[1]) + span(w.fates[2]) + 1)
-		w.now = w.now.Add(span(w.fates[3] / 2))
-		w.fates = w.fates[4:]
+	s.restarts = append(s.restarts, s.now)
+	if before := len(s.restarts) - 1 - s.policy.Restarts; before >= 0 {
+		period := s.now.Sub(s.restarts[before])
+		require.GreaterOrEqual(s.t, period, s.policy.Period, "too many restarts in a period")
+	}
+	if s.probe != nil && s.probe.stableAt(s.now) {
+		s.probe = nil
+	}
+	if !slot.stable && s.pool.State(s.now) == Probing {
+		require.Nil(s.t, s.probe, "two probes at a time")
+		s.probe = slot
 	}
 }
 
-// The laws, for any sequence of events: never more restarts after failures than
-// allowed in any period, no hot loop, one probe start at a time, never zero workers
-// for ever; and once the cause is gone, everybody is back within a bounded time.
+// start starts a worker, and takes from the input what will happen to it.
+func (s *simulation) start(slot *simulated) {
+	*slot = simulated{number: slot.number, running: true, startedAt: s.now, readyAt: s.now}
+	if len(s.input) < 4 {
+		return
+	}
+	how, untilReady, running, starting := s.input[0], s.input[1], s.input[2], s.input[3]
+	s.input = s.input[4:]
+	slot.readyAt = time.Time{}
+	if how&1 != 0 {
+		slot.readyAt = s.now.Add(span(untilReady))
+	}
+	slot.retires = how&6 == 6
+	slot.endsAt = s.now.Add(span(untilReady) + span(running) + 1)
+	s.now = s.now.Add(span(starting / 2))
+}
+
+// The laws must hold for any sequence of events: never more restarts after failures than
+// the policy allows in any period, no hot loop, one probe at a time, and always a worker
+// that runs or will be started. Once the cause of the failures is gone, all workers must
+// be ready within a bounded time.
 func TestLaws(t *testing.T) {
 	for seed := range uint64(600) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		fates := make([]byte, random.IntN(800))
-		for i := range fates {
-			fates[i] = byte(random.Uint32())
+		input := make([]byte, random.IntN(800))
+		for i := range input {
+			input[i] = byte(random.Uint32())
 		}
-		play(t, 1+random.IntN(6), 1+random.IntN(12), seed, fates)
+		simulate(t, 1+random.IntN(6), 1+random.IntN(12), seed, input)
 	}
 }
 
 func FuzzLaws(f *testing.F) {
-	f.Add(byte(1), byte(4), uint64(1), []byte("each worker gets four bytes, and then its fate is sealed"))
+	f.Add(byte(1), byte(4), uint64(1), []byte("each worker takes four bytes, which say how and when it ends"))
 	f.Add(byte(3), byte(0), uint64(2), make([]byte, 400))
-	f.Fuzz(func(t *testing.T, n, restarts byte, seed uint64, fates []byte) {
-		play(t, 1+int(n%8), 1+int(restarts%16), seed, fates)
+	f.Fuzz(func(t *testing.T, slots, restarts byte, seed uint64, input []byte) {
+		simulate(t, 1+int(slots%8), 1+int(restarts%16), seed, input)
 	})
 }

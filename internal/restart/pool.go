@@ -1,6 +1,7 @@
 package restart
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -18,11 +19,8 @@ type Pool struct {
 	suspended bool      // restarts after failures wait for a probe that proves stable
 	probes    int       // the number of the next probe since then, from 1
 	nextProbe time.Time // when it may start
-	probe     int       // the slot of the probe that is running, or none
+	probe     *slot     // has the probe that is running, or nil
 }
-
-// none is the number of no slot.
-const none = -1
 
 // slot has one worker after another.
 type slot struct {
@@ -32,23 +30,23 @@ type slot struct {
 	failures int       // in a row, see Failures
 	restarts int       // ever, see Restarts
 
-	due      bool      // its worker waits to be started, since dueSince,
-	dueSince time.Time //
-	dueAt    time.Time // and not before this time
+	due      bool      // its next worker waits to be started
+	dueSince time.Time // when it began to wait
+	dueAt    time.Time // when it may be started at the earliest
 	counts   bool      // the start counts as a restart after a failure
 	unstable bool      // the worker before it had not been stable
 }
 
-// New returns a pool with the slots 0 to n-1, whose first starts are due.
+// New returns a pool with the slots 0 to n-1. Their first starts are due.
 func New(policy Policy, n int, now time.Time) *Pool {
-	p := &Pool{policy: policy, slots: map[int]*slot{}, probe: none, added: n}
+	p := &Pool{policy: policy, slots: map[int]*slot{}, added: n}
 	for number := range n {
 		p.slots[number] = &slot{number: number, due: true, dueSince: now, dueAt: now}
 	}
 	return p
 }
 
-// Add adds a slot, whose first worker the caller starts. Until that slot is removed, it
+// Add adds a slot. The caller starts its first worker. Until the slot is removed, it
 // allows RestartsPerWorker more restarts.
 func (p *Pool) Add() (number int) {
 	number = p.added
@@ -58,11 +56,11 @@ func (p *Pool) Add() (number int) {
 	return number
 }
 
-// PopDue returns a slot whose worker must be started now, and takes it as started.
+// PopDue returns a slot in which a worker must start now, and counts the worker as started.
 func (p *Pool) PopDue(now time.Time) (number int, ok bool) {
 	next, at := p.next(now)
 	if next == nil || at.After(now) {
-		return none, false
+		return 0, false
 	}
 	next.due, next.readyAt = false, time.Time{}
 	if next.counts {
@@ -71,7 +69,7 @@ func (p *Pool) PopDue(now time.Time) (number int, ok bool) {
 		p.recent = p.recent[max(0, len(p.recent)-p.Limit()):]
 	}
 	if p.suspended && next.counts && next.unstable {
-		p.probe = next.number
+		p.probe = next
 	}
 	return next.number, true
 }
@@ -101,7 +99,7 @@ func (p *Pool) Retire(number int, now time.Time) {
 		return
 	}
 	p.schedule(s, now, false)
-	if p.probe == number {
+	if p.probe == s {
 		s.readyAt = time.Time{} // its replacement has to prove stable
 	}
 }
@@ -125,32 +123,22 @@ func (p *Pool) Ended(number int, reason Reason, now time.Time) {
 // is false if that worker is not due, or waits for the probe of another slot.
 func (p *Pool) DueAt(number int, now time.Time) (at time.Time, ok bool) {
 	p.advance(now)
-	if s := p.slots[number]; s != nil {
-		return p.dueAt(s)
-	}
-	return at, false
+	return p.dueAt(p.slot(number))
 }
 
 // Failures returns how often in a row the worker in a slot has failed, or retired,
 // before it was stable.
-func (p *Pool) Failures(number int) int {
-	if s := p.slots[number]; s != nil {
-		return s.failures
-	}
-	return 0
-}
+func (p *Pool) Failures(number int) int { return p.slot(number).failures }
 
 // Restarts returns how often the worker in a slot has been started again after a
 // failure.
-func (p *Pool) Restarts(number int) int {
-	if s := p.slots[number]; s != nil {
-		return s.restarts
-	}
-	return 0
-}
+func (p *Pool) Restarts(number int) int { return p.slot(number).restarts }
 
 // Slots returns the numbers of all slots, smallest first.
 func (p *Pool) Slots() []int { return slices.Sorted(maps.Keys(p.slots)) }
+
+// slot returns the slot with this number, or an empty one if it was removed.
+func (p *Pool) slot(number int) *slot { return cmp.Or(p.slots[number], new(slot)) }
 
 // schedule makes the start of a slot's next worker due.
 func (p *Pool) schedule(s *slot, now time.Time, counts bool) {
@@ -164,7 +152,7 @@ func (p *Pool) schedule(s *slot, now time.Time, counts bool) {
 	s.dueAt = now.Add(p.policy.pause(p.policy.FirstPause, s.failures))
 }
 
-// next returns the slot whose worker starts next, and when.
+// next returns the slot in which the next worker starts, and when.
 func (p *Pool) next(now time.Time) (next *slot, at time.Time) {
 	p.advance(now)
 	for _, s := range p.slots {

@@ -28,7 +28,7 @@ func (p *Pool) State(now time.Time) State {
 	switch {
 	case !p.suspended:
 		return On
-	case p.probe == none:
+	case p.probe == nil:
 		return Suspended
 	}
 	return Probing
@@ -38,8 +38,8 @@ func (p *Pool) State(now time.Time) State {
 // off the next probe if that worker was the probe.
 func (p *Pool) suspend(s *slot, now time.Time) {
 	switch {
-	case p.probe == s.number:
-		p.probe = none
+	case p.probe == s:
+		p.probe = nil
 		p.probes++
 	case !p.suspended && s.unstable && p.spent(now) > p.Limit():
 		p.suspended, p.probes = true, 1
@@ -68,7 +68,7 @@ func (p *Pool) advance(now time.Time) {
 	if !ok || now.Before(stable) {
 		return
 	}
-	p.suspended, p.probe = false, none
+	p.suspended, p.probe = false, nil
 	for _, s := range p.slots {
 		s.failures = 0
 		if soon := s.dueSince.Add(p.policy.FirstPause); s.due && soon.Before(s.dueAt) {
@@ -79,10 +79,10 @@ func (p *Pool) advance(now time.Time) {
 
 // probeStableAt returns when the running probe will have proved stable.
 func (p *Pool) probeStableAt() (at time.Time, ok bool) {
-	if p.probe == none || p.slots[p.probe].readyAt.IsZero() {
+	if p.probe == nil || p.probe.readyAt.IsZero() {
 		return at, false
 	}
-	return p.slots[p.probe].readyAt.Add(p.policy.StableAfter), true
+	return p.probe.readyAt.Add(p.policy.StableAfter), true
 }
 
 // suspendable reports whether a suspension applies to the start of a slot's worker.
@@ -90,15 +90,12 @@ func (s *slot) suspendable() bool { return s.due && s.counts && s.unstable }
 
 // nextToProbe returns the slot that has waited longest, or nil while a probe runs.
 func (p *Pool) nextToProbe() (longest *slot) {
-	if !p.suspended || p.probe != none {
+	if p.probe != nil {
 		return nil
 	}
 	for _, s := range p.slots {
-		if !s.suspendable() {
-			continue
-		}
-		if longest == nil || s.dueSince.Before(longest.dueSince) ||
-			s.dueSince.Equal(longest.dueSince) && s.number < longest.number {
+		if s.suspendable() && (longest == nil || s.dueSince.Before(longest.dueSince) ||
+			s.dueSince.Equal(longest.dueSince) && s.number < longest.number) {
 			longest = s
 		}
 	}
@@ -109,10 +106,10 @@ func (p *Pool) nextToProbe() (longest *slot) {
 func (p *Pool) remove(s *slot) {
 	delete(p.slots, s.number)
 	p.policy.Restarts -= s.allows
-	if p.probe == s.number {
-		p.probe = none
+	if p.probe == s {
+		p.probe = nil
 	}
-	if p.probe == none && !slices.ContainsFunc(slices.Collect(maps.Values(p.slots)), (*slot).suspendable) {
+	if p.probe == nil && !slices.ContainsFunc(slices.Collect(maps.Values(p.slots)), (*slot).suspendable) {
 		p.suspended = false
 	}
 }

@@ -1,7 +1,10 @@
 package clitest
 
 import (
+	"bytes"
+	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
 
@@ -47,12 +51,22 @@ func requireNoOrphans(t *testing.T, variable string) {
 func Children(variable string) (pids []int, known bool) {
 	for _, word := range childPIDs() {
 		environment, _ := os.ReadFile("/proc/" + word + "/environ")
-		if !slices.Contains(strings.Split(string(environment), "\x00"), variable) {
-			continue
-		}
-		if pid, err := strconv.Atoi(word); err == nil {
+		if slices.Contains(strings.Split(string(environment), "\x00"), variable) {
+			pid, _ := strconv.Atoi(word) // the kernel writes only numbers
 			pids = append(pids, pid)
 		}
 	}
 	return pids, true
+}
+
+// RequireStopped waits until each thread of a process is stopped, as by SIGSTOP.
+func RequireStopped(t *testing.T, pid int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		return len(threads) > 0 && !slices.ContainsFunc(threads, func(thread string) bool {
+			stat, err := os.ReadFile(thread)
+			return err != nil || !bytes.Contains(stat, []byte(") T "))
+		})
+	}, patience, time.Millisecond)
 }
