@@ -2,14 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
-	"maps"
 	"net"
 	"os"
-	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -19,46 +19,38 @@ import (
 	"playing-with-processes/internal/supervise"
 )
 
+// row is the format of a line of the table.
+const row = "%-14v %31v %16v\n"
+
 // story is the demonstration: clients make requests all the time, and one thing after the
 // other goes wrong.
 type story struct {
 	say     *log.Logger
 	clients *demo.Clients
 	events  chan supervise.Event // of the primary, in order
-	first   []string             // the workers that answered before anything went wrong
+	workers []*supervise.Worker  // the first ones and their replacements, oldest first
+	table   strings.Builder      // what the clients saw of each episode
 
-	failed   int           // requests before the current episode
-	took     time.Duration // from its beginning to the replacement's first answer
-	outcomes []outcome
-}
-
-// outcome is what the clients saw of one episode.
-type outcome struct {
-	episode string
-	took    time.Duration
-	failed  int
+	failed int           // requests before the current episode
+	took   time.Duration // from its beginning to the replacement's first answer
 }
 
 // demonstrate plays the story on the server, and then stops the workers.
 func demonstrate(ctx context.Context, server net.Listener, o options) error {
-	s := &story{
-		say:    cli.NewLogger("demo"),
-		events: make(chan supervise.Event, 1000),
-	}
+	s := &story{say: cli.NewLogger("demo"), events: make(chan supervise.Event, 1000)}
 	serving, stop := context.WithCancel(context.Background())
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
+	var running sync.WaitGroup
+	running.Go(func() {
 		keepServing(serving, server, o, func(e supervise.Event) {
 			say.Print(e)
 			s.events <- e
 		})
-	}()
+	})
 	s.clients = demo.Start(ctx, demo.Load{Address: server.Addr().String(), Clients: demo.NumClients, Rest: demo.Rest})
-	err := s.play(ctx)
+	err := s.play(ctx, o.n)
 	stats := s.clients.Stop()
 	stop()
-	<-stopped
+	running.Wait()
 	if err != nil {
 		return err
 	}
@@ -69,8 +61,8 @@ func demonstrate(ctx context.Context, server net.Listener, o options) error {
 	return nil
 }
 
-func (s *story) play(ctx context.Context) error {
-	if err := s.showShares(ctx); err != nil {
+func (s *story) play(ctx context.Context, workers int) error {
+	if err := s.showShares(ctx, workers); err != nil {
 		return err
 	}
 	err := demo.Play(ctx, s.say, []demo.Episode{
@@ -83,7 +75,9 @@ func (s *story) play(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.awaitRecovery(ctx)
+	// The probe proves stable, and then the other workers start.
+	demo.Await(ctx, s.events, func(e supervise.Restarts) bool { return e.State == restart.On })
+	return cli.Pause(ctx, demo.Quiet)
 }
 
 // timed runs an episode until the replacement has given its first answer.
@@ -97,30 +91,47 @@ func (s *story) timed(trouble func(context.Context) error) func(context.Context)
 		if err := trouble(ctx); err != nil {
 			return err
 		}
-		answered, err := s.replacement(ctx)
-		s.took = answered.Sub(begun)
+		replacement, err := s.nextReady(ctx)
+		if err != nil {
+			return err
+		}
+		first, err := demo.Await(ctx, s.clients.Firsts, func(f demo.First) bool {
+			return f.Answer == replacement.String()
+		})
+		s.took = first.At.Sub(begun)
 		return err
 	}
 }
 
 // record prints and keeps the outcome of an episode.
 func (s *story) record(e demo.Episode) {
-	o := outcome{e.Name, s.took, len(s.clients.Snapshot().Failures) - s.failed}
-	s.say.Printf("the replacement's first answer came after %v; failed requests: %d", cli.FormatDuration(o.took), o.failed)
-	s.outcomes = append(s.outcomes, o)
+	took, failed := cli.FormatDuration(s.took), len(s.clients.Snapshot().Failures)-s.failed
+	s.say.Printf("the replacement's first answer came after %v; failed requests: %d", took, failed)
+	fmt.Fprintf(&s.table, row, e.Name, took, failed)
 }
 
-// showShares shows how many requests each worker gets.
-func (s *story) showShares(ctx context.Context) error {
+// nextReady waits until a worker gets ready.
+func (s *story) nextReady(ctx context.Context) (*supervise.Worker, error) {
+	e, err := demo.Await(ctx, s.events, func(supervise.Ready) bool { return true })
+	s.workers = append(s.workers, e.Worker)
+	return e.Worker, err
+}
+
+// showShares waits until the workers are stable, and shows how many requests each one gets.
+func (s *story) showShares(ctx context.Context, workers int) error {
 	s.say.Printf("%d clients make requests, each on a new connection", demo.NumClients)
-	if err := cli.Pause(ctx, restart.StableAfter+demo.Quiet/2); err != nil {
+	for range workers {
+		if _, err := s.nextReady(ctx); err != nil {
+			return err
+		}
+	}
+	if err := cli.Pause(ctx, restart.StableAfter); err != nil {
 		return err
 	}
 	var shares []string
 	answered := s.clients.Snapshot().Answered
-	s.first = slices.Sorted(maps.Keys(answered))
-	for _, worker := range s.first {
-		shares = append(shares, fmt.Sprintf("%s answered %d", worker, answered[worker]))
+	for _, w := range s.workers {
+		shares = append(shares, fmt.Sprintf("%v answered %d", w, answered[w.String()]))
 	}
 	s.say.Printf("%s: they race for each connection, and nothing makes it fair", strings.Join(shares, ", "))
 	return nil
@@ -133,24 +144,16 @@ func (s *story) crash(context.Context) error {
 	return nil
 }
 
-// kill kills one of the first workers, if one of them is left.
+// kill kills the oldest worker. If there are more than one, it is stable and replaced at once.
 func (s *story) kill(context.Context) error {
-	answer := ""
-	for range 200 {
-		var err error
-		if answer, err = s.clients.Get("/"); err != nil {
-			return err
-		}
-		if slices.Contains(s.first, answer) {
-			break
+	for _, w := range s.workers {
+		if w.State() == supervise.Serving {
+			s.say.Printf("kill -9 %d", w.Pid())
+			w.Signal(syscall.SIGKILL)
+			return nil
 		}
 	}
-	var pid int
-	if _, err := fmt.Sscanf(answer, "worker %d", &pid); err != nil {
-		return fmt.Errorf("the answer %q does not name a worker", answer)
-	}
-	s.say.Printf("kill -9 %d", pid)
-	return syscall.Kill(pid, syscall.SIGKILL)
+	return errors.New("no worker serves")
 }
 
 func (s *story) retire(context.Context) error {
@@ -173,7 +176,7 @@ func (s *story) crashLoop(ctx context.Context) error {
 		if _, err := s.clients.Get("/"); err != nil {
 			continue // the worker that had it died
 		}
-		if s.drainEvents(restart.Probing) {
+		if s.probeStarted() {
 			return nil
 		}
 		s.clients.Get("/crash")
@@ -181,54 +184,19 @@ func (s *story) crashLoop(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// drainEvents reads the events so far, until one says that restarts are in this state, and
-// reports whether one did.
-func (s *story) drainEvents(wanted restart.State) bool {
+// probeStarted reads the events so far, and reports whether one says that the probe starts.
+func (s *story) probeStarted() bool {
 	for len(s.events) > 0 {
-		if e, ok := (<-s.events).(supervise.Restarts); ok && e.State == wanted {
+		if e, ok := (<-s.events).(supervise.Restarts); ok && e.State == restart.Probing {
 			return true
 		}
 	}
 	return false
 }
 
-// replacement returns when the next worker that gets ready has first answered.
-func (s *story) replacement(ctx context.Context) (time.Time, error) {
-	worker, answered := "", map[string]time.Time{}
-	for worker == "" || answered[worker].IsZero() {
-		select {
-		case <-ctx.Done():
-			return time.Time{}, ctx.Err()
-		case event := <-s.events:
-			if e, ok := event.(supervise.Ready); ok && worker == "" {
-				worker = e.Worker.String()
-			}
-		case f := <-s.clients.Firsts:
-			answered[f.Answer] = f.At
-		}
-	}
-	return answered[worker], nil
-}
-
-// awaitRecovery waits until the probe has proved stable.
-func (s *story) awaitRecovery(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case event := <-s.events:
-			if e, ok := event.(supervise.Restarts); ok && e.State == restart.On {
-				return cli.Pause(ctx, demo.Quiet)
-			}
-		}
-	}
-}
-
 func (s *story) summary(out io.Writer, stats demo.Stats) {
-	fmt.Fprintf(out, "\n%-14s %31s %16s\n", "what happened", "the replacement's first answer", "failed requests")
-	for _, o := range s.outcomes {
-		fmt.Fprintf(out, "%-14s %31s %16d\n", o.episode, cli.FormatDuration(o.took), o.failed)
-	}
+	fmt.Fprintf(out, "\n"+row, "what happened", "the replacement's first answer", "failed requests")
+	fmt.Fprint(out, s.table.String())
 	fmt.Fprintf(out, "\n%d requests, each on a new connection and none repeated:\n", stats.Requests())
 	fmt.Fprintf(out, "%6d failed, because their worker died\n", len(stats.Failures))
 	fmt.Fprintf(out, "%6d refused\n", stats.Refused)

@@ -8,19 +8,22 @@ import (
 	"net"
 	"os/exec"
 	"runtime"
+	"slices"
 
 	"playing-with-processes/internal/cli"
+	"playing-with-processes/internal/demo"
 	"playing-with-processes/internal/ipc"
 	"playing-with-processes/internal/restart"
 	"playing-with-processes/internal/supervise"
 )
 
-const usage = `Usage: 04-auto-restart [-addr address] [-n workers] [-worker "program and arguments"]
+const usage = `Usage: 04-auto-restart [-addr address] [-n workers]
+                       [-worker "program and arguments"]
        04-auto-restart -demo [the same flags]
        04-auto-restart worker
 
-Serves HTTP from forked workers and replaces each worker that ends, until Ctrl-C
-or SIGTERM. Then the workers finish their requests, and the primary exits.
+Serves HTTP from forked workers and replaces each worker that ends. On Ctrl-C
+or SIGTERM the workers finish their requests, and the primary exits.
 
   -addr    the address: 127.0.0.1:1337 by default, any free port with -demo
   -n       how many workers, 1 to 512: by default one for each CPU that this
@@ -52,11 +55,7 @@ type options struct {
 }
 
 func run(ctx context.Context, args []string) error {
-	o, role, err := parse(args)
-	if err != nil {
-		return err
-	}
-	if role == "worker" {
+	if slices.Equal(args, []string{"worker"}) {
 		say = cli.NewLogger("worker")
 		if err := worker(ctx); err != nil {
 			return fmt.Errorf("worker: %w", err)
@@ -64,41 +63,42 @@ func run(ctx context.Context, args []string) error {
 		return nil
 	}
 	say = cli.NewLogger("primary")
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
 	return primary(ctx, o)
 }
 
-func parse(args []string) (o options, role string, err error) {
+func parse(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("", flag.ContinueOnError)
 	flags.StringVar(&o.addr, "addr", "127.0.0.1:1337", "")
 	flags.IntVar(&o.n, "n", runtime.GOMAXPROCS(0), "")
 	flags.StringVar(&o.worker, "worker", "", "")
 	flags.BoolVar(&o.demo, "demo", false, "")
 	if err := cli.Parse(flags, args); err != nil {
-		return o, "", err
+		return o, err
 	}
-	given := cli.Given(flags)
-	most := maxWorkers
+	given, most := cli.Given(flags), maxWorkers
 	if o.demo {
 		most = maxDemoWorkers
-		if !given["n"] {
-			o.n = demoWorkers
-		}
-		if !given["addr"] {
-			o.addr = "127.0.0.1:0"
-		}
+	}
+	if o.demo && !given["n"] {
+		o.n = demoWorkers
+	}
+	if o.demo && !given["addr"] {
+		o.addr = "127.0.0.1:0"
 	}
 	switch {
-	case flags.Arg(0) == "worker" && flags.NArg() == 1 && len(given) == 0:
-		return o, "worker", nil
 	case flags.NArg() > 0:
-		return o, "", cli.Usagef("unexpected arguments %q", flags.Args())
+		return o, cli.Usagef("unexpected arguments %q", flags.Args())
 	case o.addr == "": // net.Listen would take any address
-		return o, "", cli.UsageError("-addr is empty")
+		return o, cli.UsageError("-addr is empty")
 	case o.n < 1 || o.n > most:
-		return o, "", cli.Usagef("-n %d: there can be 1 to %d workers", o.n, most)
+		return o, cli.Usagef("-n %d: there can be 1 to %d workers", o.n, most)
 	}
 	o.policy = restart.Default(o.n)
-	return o, "primary", nil
+	return o, nil
 }
 
 // command returns what a worker runs: what -worker says, or this program in the role worker.
@@ -111,15 +111,6 @@ func (o options) command(*supervise.Worker) *exec.Cmd {
 
 // printHints says what to try.
 func printHints(address net.Addr) {
-	say.Printf("open on http://%v; try in another terminal:", address)
-	for _, hint := range []string{
-		"curl %v/                which worker answers?",
-		"curl %v/crash           a panic that is not recovered",
-		"curl %v/retire          a worker that asks to be replaced, and drains",
-		"curl %v/hang            a worker that freezes",
-		"curl '%v/slow?ms=3000'  press Ctrl-C here while it runs",
-	} {
-		say.Printf("  "+hint, address)
-	}
-	say.Print("  kill -9 a worker, or this primary; Ctrl-C stops, a second one does not wait")
+	demo.PrintHints(say, address.String(),
+		fmt.Sprintf("curl %v/retire          a worker that asks to be replaced, and drains", address))
 }

@@ -24,7 +24,7 @@ const (
 	loadClients = 8
 )
 
-// loadedPrimary is a primary in this process, whose workers are under load.
+// loadedPrimary is a primary in this process. Its workers are under load.
 type loadedPrimary struct {
 	t       *testing.T
 	events  chan supervise.Event
@@ -69,7 +69,8 @@ func (p *loadedPrimary) handle(e supervise.Event) {
 	}
 }
 
-// choose returns a random worker, at a random moment. It waits while restarts are suspended.
+// choose returns a random worker, at a random moment. It waits while restarts are
+// suspended.
 func (p *loadedPrimary) choose() (pid int) {
 	moment := time.After(rand.N(60 * time.Millisecond))
 	for moment != nil || p.state != restart.On || len(p.pids) == 0 {
@@ -104,29 +105,29 @@ func (p *loadedPrimary) stop(deaths []time.Time) demo.Stats {
 	return stats
 }
 
-// patient is a policy whose limits nobody meets: it is not the brake that is tried.
-func patient() restart.Policy {
+// unlimited returns a policy that neither suspends nor delays restarts.
+func unlimited() restart.Policy {
 	policy := restart.Default(loadWorkers)
 	policy.Restarts = 1000
 	policy.MaxPause = time.Millisecond
 	return policy
 }
 
-// A worker that is killed takes with it whom it is serving, and nobody else.
+// When a worker is killed, only the requests that it is serving fail.
 func TestSoakKills(t *testing.T) {
-	testKills(t, "", patient(), clitest.Times(20, 100))
+	testKills(t, "", unlimited(), clitest.Times(20, 100))
 }
 
 func TestSoakNodeKills(t *testing.T) {
 	clitest.NeedNode(t)
-	testKills(t, nodeWorker, patient(), clitest.Times(10, 100))
+	testKills(t, nodeWorker, unlimited(), clitest.Times(10, 100))
 }
 
-// With the policy as it is the brake is felt: connections wait.
-func TestSoakKillsAndBrake(t *testing.T) {
+// The same holds under the default policy, which suspends restarts: connections wait.
+func TestSoakKillsAndSuspensions(t *testing.T) {
 	policy := restart.Default(loadWorkers)
 	kills := clitest.Times(policy.Restarts+5, 100)
-	if kills < 100 { // the brake, in short
+	if kills < 100 { // shorter suspensions
 		policy.Period, policy.StableAfter = policy.Period/5, policy.StableAfter/5
 	}
 	testKills(t, "", policy, kills)
@@ -144,7 +145,7 @@ func testKills(t *testing.T, worker string, policy restart.Policy, kills int) {
 		kills, stats.Requests(), len(stats.Failures), cli.FormatDuration(stats.Longest))
 }
 
-// Who asks to be replaced costs nobody an answer.
+// When a worker asks to be replaced, no request fails.
 func TestSoakRetires(t *testing.T) {
 	testRetires(t, "", clitest.Times(20, 100))
 }
@@ -155,7 +156,7 @@ func TestSoakNodeRetires(t *testing.T) {
 }
 
 func testRetires(t *testing.T, worker string, retires int) {
-	p := startLoaded(t, worker, patient())
+	p := startLoaded(t, worker, unlimited())
 	for range retires {
 		require.NoError(t, syscall.Kill(p.choose(), syscall.SIGTERM))
 	}

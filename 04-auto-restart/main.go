@@ -1,7 +1,8 @@
 // Command 04-auto-restart is a server that stays up: its primary opens the port, sends it to
 // the workers, and replaces each worker that ends.
 //
-// Usage: go run ./04-auto-restart [-addr 127.0.0.1:1337] [-n 2] [-worker "node 04-auto-restart/node/worker.js"]
+// Usage: go run ./04-auto-restart [-addr 127.0.0.1:1337] [-n 2]
+// or:    go run ./04-auto-restart -worker "node 04-auto-restart/node/worker.js"
 // or:    go run ./04-auto-restart -demo
 //
 // This file is the notes' master.js, on top of internal/supervise. Read worker.go next, which
@@ -34,24 +35,24 @@ func primary(ctx context.Context, o options) error {
 		return demonstrate(ctx, server, o)
 	}
 	printHints(server.Addr())
-	keepServing(ctx, server, o, func(e supervise.Event) { say.Print(e) })
+	keepServing(ctx, server, o, func(e supervise.Event) { say.Print(e) }) // console.log(…)
 	return nil
 }
 
 // keepServing keeps o.n workers running. The primary itself never accepts a connection: while
 // no worker does, connections wait in the kernel's queue.
 func keepServing(ctx context.Context, server net.Listener, o options, notify func(supervise.Event)) {
-	context.AfterFunc(ctx, func() { // process.on('exit', …)
+	context.AfterFunc(ctx, func() { // process.on('exit', function() { … })
 		server.Close()
 		say.Printf("stopping: the workers finish their requests, for at most %v", drainTimeout)
 	})
-	supervise.Run(ctx, supervise.Config{ // worker.on('exit', createWorker)
-		Workers: o.n,
+	supervise.Run(ctx, supervise.Config{ // worker.on('exit', function() { … createWorker() })
+		Workers: o.n,       // for(let i=0; i<cpuNumber.length; i++)
 		Command: o.command, // fork(__dirname + '/worker.js')
 		Name:    func(w *supervise.Worker) string { return fmt.Sprintf("worker %d", w.Pid()) },
 		Started: func(w *supervise.Worker) {
 			w.Value = newWatchdog(w)
-			go w.SendHandle(ctx, theServer, server.(*net.TCPListener)) // worker.send('server', server)
+			go w.SendHandle(ctx, "server", server.(*net.TCPListener)) // worker.send('server', server)
 		},
 		Message:      handleNotice,
 		Disconnected: func(w *supervise.Worker, _ error) { watchdogOf(w).stop() },
@@ -65,7 +66,8 @@ func keepServing(ctx context.Context, server net.Listener, o options, notify fun
 	say.Print("all workers have left, and the port is free")
 }
 
-// handleNotice handles one message of a worker. Each of them is a sign of life.
+// handleNotice handles one message of a worker. Each of them is a sign of life. None is
+// expected, so a worker that floods its channel is slowed down.
 func handleNotice(w *supervise.Worker, m ipc.Message) (expected bool) {
 	watchdogOf(w).beat()
 	var n notice

@@ -2,10 +2,8 @@ package main
 
 import "time"
 
-// theServer is the message that comes with the listening socket, as in the notes.
-const theServer = "server"
-
-// notice is every other message between primary and worker.
+// notice is every message between primary and worker but the word "server", with which the
+// listening socket comes as in the notes.
 type notice struct {
 	Act string `json:"act"`
 	// Heartbeat comes with ready: the worker promises a message at least every so many

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"playing-with-processes/internal/supervise"
@@ -16,12 +17,12 @@ const missedBeats = 3
 type watchdog struct {
 	worker  *supervise.Worker
 	once    sync.Once
-	beats   chan struct{}
+	missed  atomic.Int32 // ticks since the last sign of life
 	stopped chan struct{}
 }
 
 func newWatchdog(w *supervise.Worker) *watchdog {
-	return &watchdog{worker: w, beats: make(chan struct{}, 1), stopped: make(chan struct{})}
+	return &watchdog{worker: w, stopped: make(chan struct{})}
 }
 
 // watchdogOf returns the watchdog of a worker.
@@ -36,23 +37,14 @@ func (d *watchdog) watch(interval time.Duration) {
 }
 
 // beat is a sign of life.
-func (d *watchdog) beat() {
-	select {
-	case d.beats <- struct{}{}:
-	default: // run has not seen the last one yet
-	}
-}
+func (d *watchdog) beat() { d.missed.Store(0) }
 
 func (d *watchdog) run(interval time.Duration) {
-	tick := time.Tick(interval)
-	for missed := 0; missed <= missedBeats; {
+	for tick := time.Tick(interval); d.missed.Load() <= missedBeats; d.missed.Add(1) {
 		select {
+		case <-tick:
 		case <-d.stopped:
 			return
-		case <-d.beats:
-			missed = 0
-		case <-tick:
-			missed++
 		}
 	}
 	d.worker.Kill(fmt.Sprintf("no heartbeat for %v", missedBeats*interval))

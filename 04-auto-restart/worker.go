@@ -16,21 +16,21 @@ import (
 const (
 	// beatInterval is what a worker promises. Its cost is one small message.
 	beatInterval = time.Second
-	// orphanTimeout is how long a worker without a primary may finish its requests: it
-	// would not be replaced, nor told to stop.
+	// orphanTimeout is how long a worker without a primary may finish its requests:
+	// nothing would replace or stop it.
 	orphanTimeout = 500 * time.Millisecond
 )
 
 // worker is worker.js. It receives the listening socket from its primary and serves on it,
-// until the primary says stop, or is gone.
+// until the primary sends stop or is gone.
 func worker(ctx context.Context) error {
 	primary, err := ipc.Parent()
 	if err != nil {
 		return err
 	}
-	server := drain.New(pages(func() { send(primary, actRetire) }))
-	// SIGTERM to this worker alone means that it must be replaced.
-	defer context.AfterFunc(ctx, func() { send(primary, actRetire) })()
+	retire := func() { send(primary, actRetire) }
+	defer context.AfterFunc(ctx, retire)() // SIGTERM to this worker alone: it must be replaced
+	server := drain.New(pages(retire))
 
 	drained, finish := context.WithCancel(context.Background())
 	defer finish()
@@ -51,8 +51,7 @@ func worker(ctx context.Context) error {
 			}()
 		}
 	}
-	// The channel has ended: the primary is gone, which the kernel has told us, or the
-	// drain is done.
+	// The channel has ended: the primary is gone, or the drain is done.
 	ctx, cancel := context.WithTimeout(drained, orphanTimeout)
 	defer cancel()
 	server.Drain(ctx)
@@ -91,8 +90,8 @@ func beat(primary *ipc.Channel) {
 }
 
 // stop accepts no more connections, and finishes the requests. SIGTERM ends it: the primary
-// has waited long enough. But a SIGTERM from before was a wish to be replaced; then a second
-// one ends the process.
+// has waited long enough. A SIGTERM before stop has only asked for a replacement; after that,
+// a second one ends the process.
 func stop(ctx context.Context, server *drain.Server) {
 	if ctx.Err() != nil {
 		ctx = context.Background()

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +30,6 @@ const (
 type story struct {
 	say     *log.Logger
 	primary *cluster.Primary
-	policy  cluster.Policy
 	n       int
 	address string
 	broken  atomic.Bool // what the next worker runs does not start
@@ -40,22 +38,15 @@ type story struct {
 	slow    sync.WaitGroup // requests that take long
 
 	// watch fills these.
-	listening chan cluster.Listening
-	exits     chan cluster.Exit
-	ended     map[string]cluster.Exit // by what the worker answers
-	returned  int                     // connections that came back from dead workers
-	reset     int
+	events   chan cluster.Event // Listening and Exit
+	exits    []cluster.Exit
+	returned int // connections that came back from dead workers
+	reset    int // connections that no worker could have
 }
 
 // demonstrate plays the story, and sums it up.
 func demonstrate(ctx context.Context, o options) error {
-	s := &story{
-		say:       cli.NewLogger("demo"),
-		n:         o.n,
-		listening: make(chan cluster.Listening, 1000),
-		exits:     make(chan cluster.Exit, 1000),
-		ended:     map[string]cluster.Exit{},
-	}
+	s := &story{say: cli.NewLogger("demo"), n: o.n, events: make(chan cluster.Event, 1000)}
 	settings := o.settings()
 	settings.Command = func() *exec.Cmd {
 		if s.broken.Load() {
@@ -67,20 +58,17 @@ func demonstrate(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	s.primary, s.policy = p, p.Policy()
+	s.primary = p
 	stop, err := operate(p, o.status)
 	if err != nil {
 		return errors.Join(err, p.Shutdown(context.Background()))
 	}
 	defer stop()
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		s.watch()
-	}()
+	var watching sync.WaitGroup
+	watching.Go(s.watch)
 	err = s.play(ctx)
 	p.Shutdown(context.Background())
-	<-watched
+	watching.Wait()
 	if err != nil {
 		return err
 	}
@@ -95,11 +83,11 @@ func (s *story) watch() {
 		}
 		switch e := event.(type) {
 		case cluster.Listening:
-			s.listening <- e
+			s.events <- e
 		case cluster.Exit:
-			s.ended[answerOf(e.Worker)] = e
+			s.exits = append(s.exits, e)
 			s.returned += e.Returned
-			s.exits <- e
+			s.events <- e
 		case cluster.Rejected:
 			s.reset += e.Connections
 		}
@@ -136,10 +124,11 @@ func (s *story) open(ctx context.Context) error {
 	}
 	for range s.n {
 		select {
-		case e := <-s.listening:
-			s.address = e.Address
-		case e := <-s.exits:
-			return errors.New(e.String())
+		case event := <-s.events:
+			if exit, ok := event.(cluster.Exit); ok {
+				return errors.New(exit.String())
+			}
+			s.address = event.(cluster.Listening).Address
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -166,23 +155,7 @@ func (s *story) showTurns(ctx context.Context) error {
 		cluster.RoundRobin: "they take turns",
 		cluster.None:       "they race for each connection",
 		cluster.Sticky:     "one worker serves all of an address",
-	}[s.policy]
+	}[s.primary.Policy()]
 	s.say.Printf("%d requests, one after the other: %s: %s", requests, strings.Join(shares, ", "), how)
 	return nil
-}
-
-// chooseWorker returns the worker that something will happen to: one that listens and that
-// the clients get answers from.
-func (s *story) chooseWorker(ctx context.Context) (*cluster.Worker, error) {
-	answer, err := s.clients.Get("/")
-	listening := map[int]bool{}
-	for _, w := range s.primary.Status().Workers {
-		listening[w.ID] = w.State == "listening"
-	}
-	for _, w := range s.primary.Workers() {
-		if listening[w.ID()] && (s.policy != cluster.Sticky || answerOf(w) == answer) {
-			return w, nil
-		}
-	}
-	return nil, cmp.Or(ctx.Err(), err, errors.New("no worker listens"))
 }

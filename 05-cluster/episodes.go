@@ -16,14 +16,14 @@ import (
 // episodes returns what happens in the story.
 func (s *story) episodes() []demo.Episode {
 	waiting := "another worker answers what it was given and has not accepted"
-	if s.policy == cluster.None {
+	if s.primary.Policy() == cluster.None {
 		waiting = "another worker answers what waits in the kernel's queue"
 	}
 	episodes := []demo.Episode{
 		{Name: "kill -9", Shows: "what a worker has accepted ends with it, and nothing else", Run: s.with(s.kill)},
 		{Name: "freeze, connect, kill -9", Shows: waiting, Run: s.with(s.freezeAndKill)},
 	}
-	if s.policy != cluster.None { // a frozen worker would go undetected
+	if s.primary.Policy() != cluster.None { // a frozen worker would go undetected
 		episodes = append(episodes, demo.Episode{
 			Name: "freeze", Shows: "a worker that does not accept what it is given is killed", Run: s.with(s.freeze),
 		})
@@ -35,14 +35,17 @@ func (s *story) episodes() []demo.Episode {
 	)
 }
 
-// with chooses a worker for an episode.
+// with chooses the worker of an episode: the oldest one, or under Sticky the one that gets the
+// clients' requests.
 func (s *story) with(trouble func(context.Context, *cluster.Worker) error) func(context.Context) error {
 	return func(ctx context.Context) error {
-		w, err := s.chooseWorker(ctx)
-		if err != nil {
-			return err
+		answer, err := s.clients.Get("/")
+		for _, w := range s.primary.Workers() {
+			if s.primary.Policy() != cluster.Sticky || answerOf(w) == answer {
+				return trouble(ctx, w)
+			}
 		}
-		return trouble(ctx, w)
+		return cmp.Or(ctx.Err(), err, errors.New("no worker serves"))
 	}
 }
 
@@ -61,16 +64,8 @@ func (s *story) kill(ctx context.Context, w *cluster.Worker) error {
 }
 
 func (s *story) freezeAndKill(ctx context.Context, w *cluster.Worker) error {
-	w.Signal(syscall.SIGSTOP)
-	s.say.Printf("%v is stopped", w)
-	if err := cli.Pause(ctx, demo.Quiet); err != nil {
-		return err
-	}
-	w.Signal(syscall.SIGKILL)
-	if err := s.awaitReplacement(ctx, w); err != nil {
-		return err
-	}
-	return s.showLongest(ctx)
+	defer time.AfterFunc(demo.Quiet, func() { w.Signal(syscall.SIGKILL) }).Stop()
+	return s.freeze(ctx, w)
 }
 
 func (s *story) freeze(ctx context.Context, w *cluster.Worker) error {
@@ -79,13 +74,8 @@ func (s *story) freeze(ctx context.Context, w *cluster.Worker) error {
 	if err := s.awaitReplacement(ctx, w); err != nil {
 		return err
 	}
-	return s.showLongest(ctx)
-}
-
-// showLongest shows how long the client of the frozen worker has waited.
-func (s *story) showLongest(ctx context.Context) error {
 	err := cli.Pause(ctx, demo.Quiet/2)
-	if stats := s.clients.Snapshot(); err == nil && s.policy != cluster.None {
+	if stats := s.clients.Snapshot(); err == nil && s.primary.Policy() != cluster.None {
 		s.say.Printf("the longest wait so far was %v; then %s answered", cli.FormatDuration(stats.Longest), s.nameOf(stats.LongestBy))
 	}
 	return err
@@ -101,20 +91,13 @@ func (s *story) nameOf(answer string) string {
 	return answer
 }
 
-// awaitReplacement waits for the end of a worker, and for another worker to listen.
+// awaitReplacement waits for the end of a worker, and then for another worker to listen.
 func (s *story) awaitReplacement(ctx context.Context, old *cluster.Worker) error {
-	for ended := false; ; {
-		select {
-		case e := <-s.exits:
-			ended = ended || e.Worker == old
-		case e := <-s.listening:
-			if ended && e.Worker != old {
-				return nil
-			}
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	_, err := demo.Await(ctx, s.events, func(e cluster.Exit) bool { return e.Worker == old })
+	if err == nil {
+		_, err = demo.Await(ctx, s.events, func(cluster.Listening) bool { return true })
 	}
+	return err
 }
 
 // reload replaces all workers while they serve.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"log"
 	"net/netip"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"playing-with-processes/05-cluster/cluster"
 	"playing-with-processes/internal/cli"
+	"playing-with-processes/internal/demo"
 	"playing-with-processes/internal/ipc"
 )
 
@@ -23,8 +25,8 @@ const usage = `Usage: 05-cluster [-addr address] [-n workers] [-sched policy] [-
        05-cluster -exec file [the same flags but -addr] [arguments]
        05-cluster -demo [the same flags]
 
-Serves HTTP from a cluster of workers and replaces each worker that ends, until
-Ctrl-C or SIGTERM. Then the workers finish their requests, and the primary exits.
+Serves HTTP from a cluster of workers and replaces each worker that ends. On
+Ctrl-C or SIGTERM the workers finish their requests, and the primary exits.
 SIGUSR2 reloads: it replaces one worker after the other by what is on the disk
 now, and stops at the first that does not get ready. SIGTTIN adds a worker,
 SIGTTOU removes one.
@@ -51,7 +53,7 @@ Exit codes: 0 success, 1 failure, without -demo also if the last reload failed,
 const (
 	defaultAddr    = "127.0.0.1:1337"
 	maxWorkers     = 512 // each is a process of a few megabytes
-	minDemoWorkers = 2   // one that fails, and one that goes on
+	minDemoWorkers = 2   // so that one serves when the other fails
 	maxDemoWorkers = 8
 	// minAccept is more than a busy worker needs.
 	minAccept = 100 * time.Millisecond
@@ -103,18 +105,11 @@ func parse(args []string) (o options, err error) {
 	}
 	o.args = flags.Args()
 	given := cli.Given(flags)
-	fewest, most := 1, maxWorkers
-	if o.demo {
-		fewest, most = minDemoWorkers, maxDemoWorkers
-		if !given["n"] {
-			o.n = minDemoWorkers
-		}
-		if !given["addr"] {
-			o.addr = "127.0.0.1:0"
-		}
+	if o.demo && !given["n"] {
+		o.n = minDemoWorkers
 	}
-	if o.n < fewest || o.n > most {
-		return o, cli.Usagef("-n %d: there can be %d to %d workers", o.n, fewest, most)
+	if o.demo && !given["addr"] {
+		o.addr = "127.0.0.1:0"
 	}
 	return o, o.check(given)
 }
@@ -126,7 +121,13 @@ func (o options) check(given map[string]bool) error {
 			return cli.Usagef("-%s is empty", name)
 		}
 	}
+	fewest, most := 1, maxWorkers
+	if o.demo {
+		fewest, most = minDemoWorkers, maxDemoWorkers
+	}
 	switch {
+	case o.n < fewest || o.n > most:
+		return cli.Usagef("-n %d: there can be %d to %d workers", o.n, fewest, most)
 	case o.accept < minAccept:
 		return cli.Usagef("-accept %v: it must be at least %v", o.accept, minAccept)
 	case given["exec"] && given["addr"]:
@@ -153,14 +154,12 @@ func (o options) settings() cluster.Settings {
 
 // command returns what a worker runs: this program, or what -exec names.
 func (o options) command() *exec.Cmd {
-	var cmd *exec.Cmd
-	switch {
-	case o.exec == "":
+	if o.exec == "" {
 		return ipc.Self("-addr", o.addr)
-	case isScript(o.exec):
-		cmd = exec.Command("node", slices.Concat([]string{o.exec}, o.args)...)
-	default:
-		cmd = exec.Command(o.exec, o.args...)
+	}
+	cmd := exec.Command(o.exec, o.args...)
+	if isScript(o.exec) {
+		cmd = exec.Command("node", append([]string{o.exec}, o.args...)...)
 	}
 	cmd.Stdout = os.Stdout
 	return cmd
@@ -188,18 +187,6 @@ func workerAddr(args []string) (addr string, err error) {
 
 // printHints says what to try.
 func printHints(address string) {
-	if strings.HasPrefix(address, ":") { // any address
-		address = "127.0.0.1" + address
-	}
-	say.Printf("open on http://%s; try in another terminal:", address)
-	for _, hint := range []string{
-		"curl %s/                which worker answers?",
-		"curl %s/crash           a panic that is not recovered",
-		"curl '%s/slow?ms=3000'  press Ctrl-C here while it runs",
-		"curl %s/hang            a worker that freezes; which one answers next, and when?",
-	} {
-		say.Printf("  "+hint, address)
-	}
-	say.Printf("  kill -USR2 %d              replaces the workers, one after the other", os.Getpid())
-	say.Print("  kill -9 a worker, or this primary; Ctrl-C stops, a second one does not wait")
+	demo.PrintHints(say, address,
+		fmt.Sprintf("kill -USR2 %-25dreplaces the workers, one after the other", os.Getpid()))
 }

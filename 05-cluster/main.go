@@ -1,7 +1,8 @@
 // Command 05-cluster is one server on all cores: a primary that owns the port, and workers
 // that serve the connections. It uses package cluster, which is Node's cluster module in Go.
 //
-// Usage: go run ./05-cluster [-addr 127.0.0.1:1337] [-n 2] [-sched rr|none|sticky] [-status 127.0.0.1:0] [-trace]
+// Usage: go run ./05-cluster [-addr 127.0.0.1:1337] [-n 2] [-sched rr|none|sticky]
+// or:    go run ./05-cluster [-status 127.0.0.1:0] [-trace]
 // or:    go run ./05-cluster -exec 05-cluster/node/worker.js
 // or:    go run ./05-cluster -demo
 //
@@ -25,7 +26,7 @@ import (
 // primary forks the workers, reports what happens, and shuts down when ctx ends. It opens no
 // port: a worker that listens asks for one. Workers that end are replaced.
 func primary(ctx context.Context, o options) error {
-	p, err := cluster.SetupPrimary(o.settings()) // cluster.setupMaster({ exec: 'worker.js' })
+	p, err := cluster.SetupPrimary(o.settings()) // cluster.setupMaster({ exec: "worker.js" })
 	if err != nil {
 		return err
 	}
@@ -39,7 +40,7 @@ func primary(ctx context.Context, o options) error {
 		return errors.Join(err, p.Shutdown(context.Background()))
 	}
 	defer stop()
-	for range o.n { // for (let i = 0; i < cpus.length; i++)
+	for range o.n { // for(let i=0; i<cpus.length; i++)
 		if _, err := p.Fork(); err != nil { // cluster.fork()
 			return errors.Join(err, p.Shutdown(context.Background()))
 		}

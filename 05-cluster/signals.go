@@ -18,11 +18,14 @@ import (
 // operate obeys signals and, if status is an address, serves the status there, until the
 // returned function is called.
 func operate(p *cluster.Primary, status string) (stop func(), err error) {
-	closeStatus := func() error { return nil }
+	server := statusServer(p)
 	if status != "" {
-		if closeStatus, err = serveStatus(p, status); err != nil {
-			return nil, err
+		listener, err := net.Listen("tcp", status)
+		if err != nil {
+			return nil, fmt.Errorf("-status: %w", err)
 		}
+		go server.Serve(listener)
+		say.Printf("status as JSON: curl %v", listener.Addr())
 	}
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGUSR2, syscall.SIGTTIN, syscall.SIGTTOU)
@@ -34,11 +37,12 @@ func operate(p *cluster.Primary, status string) (stop func(), err error) {
 	return func() {
 		signal.Stop(signals)
 		close(signals)
-		closeStatus()
+		server.Close()
 	}, nil
 }
 
-// obey obeys a signal; events report the outcome. SIGTTIN and SIGTTOU mean the same to gunicorn.
+// obey obeys a signal; events report the outcome. SIGTTIN and SIGTTOU mean the same to
+// gunicorn.
 func obey(p *cluster.Primary, s os.Signal) {
 	size := p.Size()
 	switch {
@@ -51,11 +55,8 @@ func obey(p *cluster.Primary, s os.Signal) {
 	}
 }
 
-func serveStatus(p *cluster.Primary, address string) (stop func() error, err error) {
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("-status: %w", err)
-	}
+// statusServer returns a server of the status, as JSON.
+func statusServer(p *cluster.Primary) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -64,10 +65,7 @@ func serveStatus(p *cluster.Primary, address string) (stop func() error, err err
 		status.Encode(p.Status())
 	})
 	const timeout = 5 * time.Second
-	server := &http.Server{Handler: mux, ReadTimeout: timeout, WriteTimeout: timeout}
-	go server.Serve(listener)
-	say.Printf("status as JSON: curl %v", listener.Addr())
-	return server.Close, nil
+	return &http.Server{Handler: mux, ReadTimeout: timeout, WriteTimeout: timeout}
 }
 
 // lastReload returns an error if the last reload failed: the program that runs is not the one

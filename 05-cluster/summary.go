@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 
 	"playing-with-processes/05-cluster/cluster"
@@ -28,9 +27,8 @@ func (s *story) summary(out io.Writer) error {
 // showWorkers shows the requests and the end of each worker.
 func (s *story) showWorkers(out io.Writer, stats demo.Stats) {
 	fmt.Fprintf(out, "\n%-9s %6s %9s  %s\n", "", "pid", "requests", "end")
-	for _, e := range slices.SortedFunc(maps.Values(s.ended), func(a, b cluster.Exit) int {
-		return cmp.Compare(a.Worker.ID(), b.Worker.ID())
-	}) {
+	slices.SortFunc(s.exits, func(a, b cluster.Exit) int { return cmp.Compare(a.Worker.ID(), b.Worker.ID()) })
+	for _, e := range s.exits {
 		end := e.Exit.String()
 		if e.Why != "" {
 			end += ", " + e.Why
@@ -42,26 +40,18 @@ func (s *story) showWorkers(out io.Writer, stats demo.Stats) {
 // showRungs shows the failures by rung of the ladder: how far the connection had come. It
 // returns how many there were on the rungs that must not lose any.
 func (s *story) showRungs(out io.Writer, stats demo.Stats) (lost int) {
-	queued, given, accepted, partial := stats.Refused+s.reset, stats.Hung, -s.reset, 0
+	queued, given, partial := stats.Refused+s.reset, stats.Hung, 0
 	for _, failure := range stats.Failures {
 		if failure.Partial {
 			partial++
-		} else {
-			accepted++
 		}
 	}
+	accepted := len(stats.Failures) - partial - s.reset // a reset connection has failed, too
 	fmt.Fprintf(out, "\n%d requests, each on a new connection and none repeated; failed:\n", stats.Requests())
-	for _, rung := range []struct {
-		name   string
-		failed int
-		note   string
-	}{
-		{"L0, L1  in the kernel's queue", queued, ""},
-		{"L2      given to a worker, not accepted", given, fmt.Sprintf("  (%d came back from a dead worker, and were answered)", s.returned)},
-		{"L3      accepted, nothing answered", accepted, ""},
-		{"L4      partly answered", partial, ""},
-	} {
-		fmt.Fprintf(out, "%-39s %5d%s\n", rung.name, rung.failed, rung.note)
-	}
+	fmt.Fprintf(out, "L0, L1  in the kernel's queue           %5d\n", queued)
+	fmt.Fprintf(out, "L2      given to a worker, not accepted %5d  (%d came back from a dead worker, and were answered)\n",
+		given, s.returned)
+	fmt.Fprintf(out, "L3      accepted, nothing answered      %5d\n", accepted)
+	fmt.Fprintf(out, "L4      partly answered                 %5d\n", partial)
 	return queued + given
 }

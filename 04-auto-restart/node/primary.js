@@ -1,9 +1,8 @@
-// The notes' master.js, repaired: the names are spelled as they are used; the path is
-// joined; the event is called 'exit'; this process accepts no connection itself, which
-// would stay without an answer; a worker that keeps failing is started again after longer
-// and longer pauses; and every worker that is not frozen ends with this process, whatever
-// ends it. It leaves out what needs more than a page: a limit on restarts, and the
-// heartbeat.
+// The notes' master.js, repaired: each name is spelled the same everywhere; the path is
+// joined; the event is 'exit'; this process accepts no connections, because it would not
+// answer them; a worker that keeps failing is started again after longer and longer pauses;
+// and every worker that is not frozen ends with this process, whatever ends it. It has no
+// limit on restarts and no heartbeat, which would need more than a page.
 //
 // node primary.js [PORT [N]]            N worker.js
 // node primary.js PORT N PROGRAM        N workers, any program that speaks the channel
@@ -17,7 +16,7 @@ const say = (...words) => console.log(`[primary ${process.pid}]`, ...words)
 
 const firstPause = 100 // ms; doubled for each failure in a row
 const maxPause = 30_000 // ms
-const stableAfter = 2000 // ms; a worker that was ready for so long is stable
+const stableAfter = 2000 // ms; a worker that has been ready for this long is stable
 const drainTimeout = 5000 // ms
 
 if (!(n >= 1 && port >= 0 && port < 65536)) {
@@ -26,8 +25,8 @@ if (!(n >= 1 && port >= 0 && port < 65536)) {
 }
 
 // A net.Server would accept connections. Node has no public way to hold a socket without
-// accepting; this is the way that node:cluster itself uses. The socket has only an address:
-// connections wait in its queue from the moment when the first worker listens.
+// accepting; this is what node:cluster itself does. The socket is only bound: connections
+// wait in its queue once the first worker listens.
 const socket = net._createServerHandle('127.0.0.1', Number(port), 4, -1)
 const bound = {}
 const failed = typeof socket === 'number' ? socket : socket.getsockname(bound)
@@ -40,13 +39,13 @@ say(`${n} workers on http://127.0.0.1:${bound.port}`)
 const workers = new Set()
 let stopping = false
 
-// failures is how often in a row the workers before this one have failed. old is the worker
-// that serves until this one is ready.
+// createWorker starts a worker. failures counts the failures in a row before it. old is the
+// worker that serves until the new one is ready.
 function createWorker (failures = 0, old) {
   const worker = program
     ? fork('worker', { execPath: program, execArgv: [], detached: true })
     : fork(path.join(__dirname, 'worker.js'), { detached: true })
-  let ready // since when
+  let ready // the time when it got ready
   let leaving = false
   workers.add(worker)
   say('started worker', worker.pid)
@@ -80,7 +79,7 @@ function createWorker (failures = 0, old) {
     if (!leaving) again(old)
   }
 
-  // again replaces this worker. predecessor serves until the replacement is ready.
+  // again replaces the worker. predecessor serves until the replacement is ready.
   function again (predecessor) {
     const stable = ready && performance.now() - ready >= stableAfter
     const pause = stable ? 0 : Math.min(firstPause * 2 ** failures, maxPause)
@@ -99,7 +98,7 @@ function stop (worker) {
   setTimeout(() => worker.kill('SIGKILL'), drainTimeout + 1000).unref()
 }
 
-// process.on('exit') is not enough: when a signal ends the process, it is not called.
+// process.on('exit') is not enough: it is not called when a signal ends the process.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.once(signal, () => {
     stopping = true

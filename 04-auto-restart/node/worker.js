@@ -1,5 +1,5 @@
 // The worker.js that the notes do not show. It receives the listening socket with the
-// message 'server', and serves on it until its primary says stop, or is gone.
+// message 'server', and serves on it until its primary sends stop or is gone.
 const http = require('node:http')
 const net = require('node:net')
 
@@ -9,8 +9,7 @@ const pages = {
   // An error thrown in a handler ends the whole process.
   '/crash': () => { throw new Error('a client asked for /crash') },
   '/retire': (req, res) => { retire(); answer(req, res) },
-  // All handlers and the heartbeat's timer share one thread: an endless loop hangs them
-  // all.
+  // All handlers share one thread with the heartbeat's timer: an endless loop hangs them all.
   '/hang': () => { while (true); },
   '/slow': (req, res) => {
     res.flushHeaders()
@@ -35,8 +34,7 @@ process.on('message', (message, handle) => {
   if (message?.act === 'stop') leave()
 })
 
-// The http server listens on the handle, whether that is a net server or a socket without
-// one.
+// serve listens on the handle, which is a net.Server or a bare socket.
 function serve (handle) {
   server.listen(handle, () => {
     console.log(`[worker ${process.pid}] serving on ${server.address().address}:${server.address().port}`)
@@ -45,16 +43,17 @@ function serve (handle) {
   })
 }
 
-// It accepts no more connections, and finishes its requests. http's own close() would also
-// close idle connections and, since Node 26, connections whose first request is still on its
-// way.
 let leaving = false
+
+// leave accepts no more connections, and finishes the requests. http's own close() would also
+// close idle connections and, since Node 26, those with their first request on its way.
 function leave () {
   leaving = true
   net.Server.prototype.close.call(server, () => process.disconnect())
 }
 
-// SIGTERM asks to be replaced. A second one, or one while the worker leaves, ends it at once.
+// On SIGTERM the worker asks to be replaced. A second SIGTERM, or one while the worker leaves,
+// ends it at once.
 let asked = false
 process.on('SIGTERM', () => {
   if (asked || leaving) process.exit(0)

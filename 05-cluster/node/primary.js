@@ -1,8 +1,8 @@
 // The notes' last program, repaired: it uses today's names (primary, not master); the path
-// does not depend on the current directory; it asks for availableParallelism, and not for
-// the CPUs of the machine; and a worker that ends is replaced, which cluster does not do by
-// itself. A worker that fails at once is started again at once, and while no worker is left,
-// the port is closed.
+// does not depend on the current directory; the number of workers is availableParallelism,
+// and not the CPUs of the machine; and a worker that ends is replaced, which cluster does not
+// do by itself. A worker that fails at once is started again at once, and the port is closed
+// while no worker is left.
 //
 // node primary.js [PORT [N]]            N worker.js
 // node primary.js PORT N PROGRAM        N workers, any program that listens through a cluster

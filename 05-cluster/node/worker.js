@@ -1,5 +1,5 @@
-// The worker.js that the notes do not show: an ordinary server. It does not notice that the
-// primary has the port, and runs without a cluster as well.
+// The worker.js that the notes do not show: an ordinary server. Nothing in it is about the
+// cluster, in which the primary has the port, and it runs alone as well.
 //
 // node worker.js [-addr HOST:PORT]
 const http = require('node:http')

@@ -46,30 +46,34 @@ type client struct {
 func (c *client) get(ctx context.Context, path string, begun func()) (r result) {
 	ctx, cancel := context.WithTimeout(ctx, clientTimeout)
 	defer cancel()
-	r.reused = c.conn != nil
-	if r.err = c.connect(ctx); r.err != nil {
-		return r
+	if r.reused = c.conn != nil; !r.reused {
+		if c.conn, r.err = new(net.Dialer).DialContext(ctx, "tcp", c.address); r.err != nil {
+			return r
+		}
+		c.in = bufio.NewReader(c.conn)
 	}
 	conn := c.conn
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Now()) })()
 	r.from = conn.LocalAddr().String()
-	var last bool
-	r.answer, last, r.err = c.exchange(path, func() {
-		r.begun = true
-		begun()
-	})
-	if last || r.err != nil {
+
+	response, err := request(conn, c.in, path, !c.keepAlive)
+	if err != nil {
+		c.close()
+		r.err = err
+		return r
+	}
+	defer response.Body.Close()
+	r.begun = true
+	begun()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = errors.New(response.Status)
+	}
+	if err != nil || response.Close || !c.keepAlive {
 		c.close()
 	}
+	r.answer, r.err = strings.TrimSpace(string(body)), err
 	return r
-}
-
-func (c *client) connect(ctx context.Context) (err error) {
-	if c.conn == nil {
-		c.conn, err = new(net.Dialer).DialContext(ctx, "tcp", c.address)
-		c.in = bufio.NewReader(c.conn)
-	}
-	return err
 }
 
 // close closes the connection, if there is one.
@@ -78,22 +82,6 @@ func (c *client) close() {
 		c.conn.Close()
 		c.conn = nil
 	}
-}
-
-// exchange sends the request and reads the answer. last reports whether client or server
-// want to close the connection after it.
-func (c *client) exchange(path string, begun func()) (answer string, last bool, err error) {
-	response, err := request(c.conn, c.in, path, !c.keepAlive)
-	if err != nil {
-		return "", true, err
-	}
-	defer response.Body.Close()
-	begun()
-	body, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = errors.New(response.Status)
-	}
-	return strings.TrimSpace(string(body)), response.Close || !c.keepAlive, err
 }
 
 // Request sends the last request of a connection, and returns as soon as the answer

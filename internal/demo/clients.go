@@ -82,16 +82,16 @@ func (c *Clients) Get(path string) (answer string, err error) {
 // Begin begins one more request that counts, except for Stats.Longest. It returns when the
 // answer has begun, or when there will be none. The returned function waits for the end.
 func (c *Clients) Begin(path string) (wait func()) {
-	begun, ended := make(chan struct{}), make(chan struct{})
+	begun := make(chan struct{})
 	begin := sync.OnceFunc(func() { close(begun) })
-	go func() {
-		defer close(ended)
+	var running sync.WaitGroup
+	running.Go(func() {
 		defer begin()
 		one := client{address: c.address}
 		c.count(one.get(c.ctx, path, begin), 0)
-	}()
+	})
 	<-begun
-	return func() { <-ended }
+	return running.Wait
 }
 
 func (c *Clients) get(one *client, path string) result {
@@ -115,7 +115,10 @@ func (c *Clients) count(r result, took time.Duration) {
 	switch {
 	case r.err == nil:
 		if s.Answered[r.answer]++; s.Answered[r.answer] == 1 {
-			c.first(First{r.answer, now})
+			select {
+			case c.Firsts <- First{r.answer, now}:
+			default: // it is full
+			}
 		}
 	case errors.Is(r.err, syscall.ECONNREFUSED):
 		s.Refused++
@@ -123,13 +126,6 @@ func (c *Clients) count(r result, took time.Duration) {
 		s.Hung++
 	default:
 		s.Failures = append(s.Failures, Failure{At: now, Err: r.err, From: r.from, Reused: r.reused, Partial: r.begun})
-	}
-}
-
-func (c *Clients) first(f First) {
-	select {
-	case c.Firsts <- f:
-	default:
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// NumClients visit the server during a demonstration.
+	// NumClients make requests during a demonstration.
 	NumClients = 4
 	// Rest leaves the workers idle most of the time: a demonstration is not about how
 	// much they can do.
@@ -41,4 +41,19 @@ func Play(ctx context.Context, say *log.Logger, episodes []Episode, after func(E
 		}
 	}
 	return nil
+}
+
+// Await receives from a channel of events, until one of type E is the wanted one, and returns
+// it. If ctx ends first, Await returns the error of ctx.
+func Await[E, Event any](ctx context.Context, events <-chan Event, wanted func(E) bool) (event E, err error) {
+	for {
+		select {
+		case received := <-events:
+			if e, ok := any(received).(E); ok && wanted(e) {
+				return e, nil
+			}
+		case <-ctx.Done():
+			return event, ctx.Err()
+		}
+	}
 }

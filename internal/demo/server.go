@@ -1,4 +1,5 @@
-// Package demo is what the demonstrations of chapters 04 and 05 share, and their tests.
+// Package demo is what the servers of chapters 04 and 05, their demonstrations and their
+// tests share.
 //
 // server.go is what the workers serve. client.go is a client that waits for its answer,
 // clients.go is several of them, and stats.go what happened to their requests. episode.go
@@ -7,9 +8,11 @@ package demo
 
 import (
 	"fmt"
+	"log"
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -25,6 +28,20 @@ func NewServer() *http.ServeMux {
 	mux.HandleFunc("/hang", hang)
 	mux.HandleFunc("/slow", slow)
 	return mux
+}
+
+// PrintHints says where the pages are, what to try there, and more that can be tried.
+func PrintHints(say *log.Logger, address, more string) {
+	if strings.HasPrefix(address, ":") { // any address
+		address = "127.0.0.1" + address
+	}
+	say.Printf("open on http://%s; try in another terminal:", address)
+	say.Printf("  curl %s/                which worker answers?", address)
+	say.Printf("  curl %s/crash           a panic that is not recovered", address)
+	say.Printf("  curl %s/hang            a worker that freezes; which one answers next, and when?", address)
+	say.Printf("  curl '%s/slow?ms=3000'  press Ctrl-C here while it runs", address)
+	say.Printf("  %s", more)
+	say.Print("  kill -9 a worker, or this primary; Ctrl-C stops, a second one does not wait")
 }
 
 // Answer answers with "worker" and the pid of this process.

@@ -11,27 +11,27 @@ import (
 	"playing-with-processes/internal/demo"
 )
 
-// A worker that is stopped cannot notice that its primary has gone. The kernel wakes
-// it: its process group has lost the only parent in the session (setpgid(2),
-// "orphaned process group"), and gets SIGHUP and SIGCONT.
+// A stopped worker cannot notice that its primary is gone. The kernel wakes it: its
+// process group has lost the only parent in the session (setpgid(2), "orphaned process
+// group"), and gets SIGHUP and SIGCONT.
 func TestStoppedWorkerEndsWithPrimary(t *testing.T) {
 	clitest.Each(t, nodeWorker, func(t *testing.T, worker string) {
-		r, workers := server(t, &syscall.SysProcAttr{Setsid: true}, nil, worker)
+		r, workers := startTwo(t, &syscall.SysProcAttr{Setsid: true}, nil, worker)
 		require.NoError(t, syscall.Kill(workers[0], syscall.SIGSTOP))
-		clitest.RequireStopped(t, workers[0]) // the kernel wakes only who has stopped by then
+		clitest.RequireStopped(t, workers[0]) // the kernel wakes only a process that has stopped by then
 		require.NoError(t, r.Process.Kill())
 		r.RequireEndWith(workers)
 	})
 }
 
-// As the first process of a container it replaces its workers, and stops when
-// Docker asks it to.
+// As the first process of a container the primary replaces its workers, and drains on
+// SIGTERM, as `docker stop` sends it.
 func TestProcess1(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("needs root, for a PID namespace")
 	}
-	cmd := clitest.Command(t, clitest.Self(t), "-addr", "127.0.0.1:0", "-n", "1")
+	cmd := clitest.Command(t, commandLine(t, 1, "")...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
 	r := clitest.LaunchCommand(t, cmd)
 	r.Await(`\[primary 1\] worker \d+ is ready`)
