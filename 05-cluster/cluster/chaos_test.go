@@ -16,18 +16,18 @@ import (
 )
 
 const (
-	chaosBeat = 100 * time.Millisecond
-	chaosMost = 5 // workers
-	// The deadlines come to as much as the usual ones. But with those most workers would
-	// be frozen most of the time.
+	chaosInterval   = 100 * time.Millisecond
+	chaosMaxWorkers = 5
+	// The timeouts add up to as much as the defaults. But with those, most workers
+	// would be frozen most of the time.
 	chaosAccept = 1200 * time.Millisecond
 	chaosDrain  = 10*time.Second - chaosAccept
 	chaosReady  = 3 * time.Second
 )
 
-// Whatever happens to the workers, and whoever asks for another number of them or for new
-// ones meanwhile: nobody is refused, nobody waits longer than the deadlines, every failure
-// has its reason, and in the end there is nothing too many.
+// Whatever happens to the workers, also while their number is changed and they are
+// reloaded: no connection may be refused, no client may wait longer than the timeouts,
+// every failure must have its reason, and in the end the right workers must run.
 func TestSoakChaos(t *testing.T) {
 	clitest.NoLeaks(t)
 	for name, worker := range map[string][]string{"Go": goHTTP, "Node": nodeHTTP} {
@@ -41,81 +41,86 @@ func TestSoakChaos(t *testing.T) {
 	}
 }
 
-func testChaos(t *testing.T, worker []string, slow bool) {
-	policy := patient()
-	settings := Settings{Restart: &policy, AcceptTimeout: chaosAccept, ReadyTimeout: chaosReady, DrainTimeout: chaosDrain}
-	fates := followFates(&settings)
-	r := startPrimary(t, settings, worker...)
-	_, address := r.fork(loadWorkers)
+func testChaos(t *testing.T, worker []string, spareStarting bool) {
+	settings := Settings{
+		Restart:       restartAtOnce(),
+		AcceptTimeout: chaosAccept,
+		ReadyTimeout:  chaosReady,
+		DrainTimeout:  chaosDrain,
+	}
+	outcomes := trackOutcomes(&settings)
+	h := startPrimary(t, settings, worker...)
+	_, address := h.fork(loadWorkers)
 	clients := demo.Start(t.Context(), demo.Load{Address: address, Clients: loadClients})
-	c := &chaos{harness: r, slow: slow, did: map[string]int{}}
+	c := &chaos{harness: h, spareStarting: spareStarting, counts: map[string]int{}}
 	for end := time.Now().Add(time.Duration(clitest.Times(6, 300)) * time.Second); time.Now().Before(end); {
-		time.Sleep(chaosBeat)
-		c.strike()
+		time.Sleep(chaosInterval)
+		c.disturb()
 	}
 	c.reloads.Wait()
-	require.NoError(t, r.Scale(loadWorkers))
-	c.calm()
+	require.NoError(t, h.Scale(loadWorkers))
+	c.awaitRecovery()
 	stats := clients.Stop()
-	t.Logf("%v: %s", c.did, fates.explain(t, stats))
+	t.Logf("%v: %s", c.counts, outcomes.explain(t, stats))
 	require.LessOrEqual(t, stats.Longest, chaosAccept+chaosDrain)
 }
 
-// chaos is what happens to a harness.
+// chaos disturbs the workers of a harness.
 type chaos struct {
 	*harness
-	// Node starts in some 100 ms, and longer under load: who strikes at the beginners, too,
-	// every 100 ms, sees to it that nobody is there for seconds.
-	slow    bool
-	reloads sync.WaitGroup
-	mu      sync.Mutex
-	did     map[string]int
+	// Node starts in some 100 ms, and in more under load. If starting workers were
+	// signaled as well, there would be no worker for seconds.
+	spareStarting bool
+	reloads       sync.WaitGroup
+	mu            sync.Mutex
+	counts        map[string]int
 }
 
-func (c *chaos) note(what string) {
+// count counts what was done.
+func (c *chaos) count(what string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.did[what]++
+	c.counts[what]++
 }
 
-// strike does one thing.
-func (c *chaos) strike() {
+// disturb does one thing at random.
+func (c *chaos) disturb() {
 	switch rand.N(4) {
 	case 0:
-		c.strikeOne(syscall.SIGKILL)
+		c.signalOne(syscall.SIGKILL)
 	case 1:
-		c.strikeOne(syscall.SIGSTOP)
+		c.signalOne(syscall.SIGSTOP)
 	case 2:
-		c.note("scale")
-		require.NoError(c.t, c.Scale(1+rand.N(chaosMost)))
+		c.count("scale")
+		require.NoError(c.t, c.Scale(1+rand.N(chaosMaxWorkers)))
 	case 3:
-		c.note("reload")
+		c.count("reload")
 		c.reloads.Go(func() {
 			if c.Reload(c.t.Context()) == nil {
-				c.note("reloaded")
+				c.count("reloaded")
 			}
 		})
 	}
 }
 
-// strikeOne signals a worker, whatever it is doing.
-func (c *chaos) strikeOne(s syscall.Signal) {
+// signalOne signals a random worker.
+func (c *chaos) signalOne(s syscall.Signal) {
 	workers := c.Workers()
-	if c.slow {
-		workers = slices.DeleteFunc(workers, beginner)
+	if c.spareStarting {
+		workers = slices.DeleteFunc(workers, isStarting)
 	}
-	if len(workers) > 0 { // else all are being replaced
-		c.note(s.String())
+	if len(workers) > 0 { // or all are being replaced
+		c.count(s.String())
 		workers[rand.N(len(workers))].Signal(s)
 	}
 }
 
-// beginner reports whether a worker does not listen yet.
-func beginner(w *Worker) bool { return w.process.State() < supervise.Serving }
+// isStarting reports whether a worker does not listen yet.
+func isStarting(w *Worker) bool { return w.process.State() < supervise.Serving }
 
-// calm waits until those who are to be there are, nobody else is, and each has served
-// since: who is frozen does not.
-func (c *chaos) calm() {
+// awaitRecovery waits until the right number of workers run, and each has accepted a
+// connection since, which a frozen worker does not.
+func (c *chaos) awaitRecovery() {
 	c.t.Helper()
 	before := map[int]int{}
 	require.Eventually(c.t, func() bool {
@@ -126,5 +131,5 @@ func (c *chaos) calm() {
 			}
 			return w.State != "listening" || *w.Accepted == before[w.ID]
 		})
-	}, patience, chaosBeat)
+	}, patience, chaosInterval)
 }

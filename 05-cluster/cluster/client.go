@@ -14,8 +14,7 @@ import (
 )
 
 const (
-	// defaultDrain is how long Serve finishes requests if the primary does not say: Node's
-	// does not.
+	// defaultDrain is how long Serve finishes requests under Node's primary.
 	defaultDrain = 5 * time.Second
 	// orphanTimeout is how long a process without its primary may go on.
 	orphanTimeout = 500 * time.Millisecond
@@ -31,7 +30,7 @@ type primaryConn struct {
 	seq      int64
 	requests map[int64]request // by the seq of their message
 	servers  map[string]server // by key
-	indexes  map[string]*index // by the key with index 0
+	indexes  map[string]index  // by the key with index 0
 }
 
 // request waits for its reply.
@@ -40,12 +39,10 @@ type request struct {
 	replied chan<- error
 }
 
-// server is a listener or a packet connection of this worker. readLoop calls open and offer.
+// server is a listener or a packet connection of this worker.
 type server interface {
 	// open handles the primary's reply, and the socket in it if there is one.
 	open(m message, raw ipc.Message) error
-	// offer is called with each connection for the server.
-	offer(o offer)
 	Close() error
 }
 
@@ -61,7 +58,7 @@ func connect() (*primaryConn, error) {
 		drain:    defaultDrain,
 		requests: map[int64]request{},
 		servers:  map[string]server{},
-		indexes:  map[string]*index{},
+		indexes:  map[string]index{},
 	}
 	if err := c.send(message{Act: actOnline}); err != nil {
 		return nil, err
@@ -123,8 +120,7 @@ func (c *primaryConn) handleMessage(m message, raw ipc.Message) {
 	}
 }
 
-// handleReply opens the server of a request before the next message is read, which may be its
-// first connection.
+// handleReply opens a request's server before readLoop reads its first connection.
 func (c *primaryConn) handleReply(m message, raw ipc.Message) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -157,13 +153,13 @@ func (c *primaryConn) handleConnection(m message, raw ipc.Message) {
 		return c.send(message{Ack: &m.Seq, Accepted: &accepted})
 	}}
 	c.mu.Lock()
-	s := c.servers[m.Key]
+	l, ok := c.servers[m.Key].(*listener)
 	c.mu.Unlock()
-	if s == nil {
+	if !ok {
 		o.refuse()
 		return
 	}
-	s.offer(o)
+	go l.offer(o)
 }
 
 // startLeaving closes all servers, after it has signaled Leaving. within is how many
@@ -178,13 +174,12 @@ func (c *primaryConn) startLeaving(within int64) {
 		c.drain = time.Duration(within) * time.Millisecond
 	}
 	close(c.leave)
-	servers := c.servers
-	c.servers = map[string]server{}
-	for seq, r := range c.requests { // there will be no reply
-		delete(c.requests, seq)
+	servers, requests := c.servers, c.requests
+	c.servers, c.requests = nil, nil
+	c.mu.Unlock()
+	for _, r := range requests { // there will be no reply
 		r.replied <- net.ErrClosed
 	}
-	c.mu.Unlock()
 	for _, s := range servers {
 		s.Close()
 	}

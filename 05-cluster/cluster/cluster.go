@@ -1,7 +1,6 @@
-// Package cluster is what Node's cluster module is: a primary that owns the ports, and
-// workers that serve the connections. It speaks Node's own protocol in both roles, so either
-// may be a real node: an unmodified Node server is a worker of a Go primary, and a Go worker
-// listens through Node's primary.
+// Package cluster is what Node's cluster module is: a primary that owns the ports, and workers
+// that serve the connections. It speaks Node's own protocol in both roles: an unmodified Node
+// server is a worker of a Go primary, and a Go worker listens through Node's primary.
 //
 // A worker is an ordinary server, with [Listen] for net.Listen and [Serve] for http.Serve.
 // In a process that no primary has forked, they do what those two do.
@@ -16,7 +15,6 @@ package cluster
 
 import (
 	"os"
-	"strconv"
 	"sync"
 )
 
@@ -40,6 +38,3 @@ func IsPrimary() bool {
 	conn, err := self()
 	return conn == nil && err == nil
 }
-
-// environment returns the variable that makes a process the worker with this number.
-func environment(id int) string { return uniqueID + "=" + strconv.Itoa(id) }

@@ -8,20 +8,17 @@ import (
 )
 
 const (
-	// refusedPause is how long a worker that has refused a connection gets no other,
-	// unless some worker accepts one before. Node's primary offers it again at once, and
-	// keeps both processes busy.
+	// refusedPause is how long a worker that refused a connection gets none, unless one is
+	// accepted before. Node's primary offers it again at once, in a busy loop.
 	refusedPause = 100 * time.Millisecond
-	// acceptPause follows an error of accept that will pass, such as a lack of
-	// descriptors.
+	// acceptPause follows a passing error of accept, such as a lack of descriptors.
 	acceptPause = 50 * time.Millisecond
 )
 
 // dispatcher accepts connections and gives each to an idle worker. Its picker decides which.
 //
-// A worker has at most one connection that it has not accepted. The dispatcher takes a
-// connection from the kernel's queue only when a worker is idle: until then it is safe there,
-// whichever process dies.
+// A worker has at most one connection that it has not accepted. Others stay in the kernel's
+// queue, where they are safe whichever process dies, until a worker is idle.
 type dispatcher struct {
 	port    *port
 	socket  listenSocket
@@ -33,7 +30,6 @@ type dispatcher struct {
 
 	waiting   bool // the wait goroutine waits for a connection
 	finishing bool // accept nothing more
-	closed    bool // and reject what comes back
 }
 
 // picker holds the connections that no worker has, and decides which worker gets which.
@@ -51,14 +47,10 @@ type picker interface {
 	clear() []*os.File
 }
 
-func newDispatcher(p *Primary, pt *port, picker picker) *dispatcher {
-	d := &dispatcher{
-		port:   pt,
-		socket: newListenSocket(pt.fd, pt.key),
-		picker: picker,
-	}
-	d.changed.L = &p.mu
-	p.running.Go(d.wait)
+func newDispatcher(pt *port, picker picker) *dispatcher {
+	d := &dispatcher{port: pt, socket: newListenSocket(pt.fd, pt.key), picker: picker}
+	d.changed.L = &pt.primary.mu
+	pt.primary.running.Go(d.wait)
 	return d
 }
 
@@ -149,9 +141,9 @@ func (d *dispatcher) wait() {
 	}
 }
 
-// push queues a connection, or rejects it if the port is closed.
+// push queues a connection, or rejects it if the port was released.
 func (d *dispatcher) push(conn *os.File) {
-	if d.closed {
+	if d.port.primary.ports[d.port.key] != d.port {
 		reset(conn)
 		d.port.rejected(1)
 		return
@@ -159,8 +151,7 @@ func (d *dispatcher) push(conn *os.File) {
 	d.picker.push(conn)
 }
 
-// accepted makes the worker idle, and with it the workers that had refused: they may have
-// room again.
+// accepted makes the worker idle, and those that had refused: they may have room again.
 func (d *dispatcher) accepted(w *Worker) {
 	d.pending--
 	d.idle = append(d.idle, d.refused...)
@@ -204,7 +195,7 @@ func (d *dispatcher) abandon(conn *os.File) {
 	d.dispatch()
 }
 
-func (d *dispatcher) queued() int { return d.picker.len() + d.socket.backlog() }
+func (d *dispatcher) queued() int { return d.picker.len() + backlogOf(d.socket.file) }
 
 func (d *dispatcher) rejectAll() int {
 	rejected := d.picker.clear()
@@ -222,16 +213,11 @@ func (d *dispatcher) finish() {
 	for conn := d.socket.accept(); conn != nil; conn = d.socket.accept() {
 		d.picker.push(conn)
 	}
-	d.closeSocket()
+	d.close()
 	d.dispatch()
 }
 
 func (d *dispatcher) close() {
-	d.closed = true
-	d.closeSocket()
-}
-
-func (d *dispatcher) closeSocket() {
 	d.finishing = true
 	d.socket.close()
 	d.changed.Signal()

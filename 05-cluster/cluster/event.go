@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"fmt"
-	"sync"
 
 	"playing-with-processes/internal/ipc"
 	"playing-with-processes/internal/restart"
@@ -12,8 +11,7 @@ import (
 // maxEvents is how many events wait for a slow reader, or for none.
 const maxEvents = 1000
 
-// Event is one of the types below. Its String is for people: a line, which may be followed by
-// indented ones.
+// Event is one of the types below. String returns a line, which indented ones may follow.
 type Event interface{ String() string }
 
 type (
@@ -64,10 +62,8 @@ type (
 func (e Forked) String() string {
 	return fmt.Sprintf("%v is started as pid %d", e.Worker, e.Worker.Pid())
 }
-func (e Online) String() string { return fmt.Sprintf("%v is online", e.Worker) }
-func (e Listening) String() string {
-	return fmt.Sprintf("%v listens on %s", e.Worker, e.Address)
-}
+func (e Online) String() string     { return fmt.Sprintf("%v is online", e.Worker) }
+func (e Listening) String() string  { return fmt.Sprintf("%v listens on %s", e.Worker, e.Address) }
 func (e Disconnect) String() string { return fmt.Sprintf("%v: the channel has ended", e.Worker) }
 
 func (e Exit) String() string {
@@ -89,48 +85,26 @@ func (e Rejected) String() string {
 
 // Events returns what happens, in order. It holds 1000 events for a slow reader, and drops
 // what comes then. Shutdown closes it.
-func (p *Primary) Events() <-chan Event { return p.events.queue }
+func (p *Primary) Events() <-chan Event { return p.events }
+
+// report adds an event.
+func (p *Primary) report(e Event) {
+	select {
+	case p.events <- e:
+	default:
+	}
+}
 
 // notify translates the supervisor's events.
 func (p *Primary) notify(e supervise.Event) {
 	switch e := e.(type) {
 	case supervise.Started:
-		p.events.add(Forked{workerOf(e.Worker)})
+		p.report(Forked{workerOf(e.Worker)})
 	case supervise.Ready: // Listening says more
 	case supervise.Exited:
 		w := workerOf(e.Worker)
-		p.events.add(Exit{w, e.Exit, e.Left, e.Reason, e.Why, w.returned})
+		p.report(Exit{w, e.Exit, e.Left, e.Reason, e.Why, w.returned})
 	default:
-		p.events.add(e)
-	}
-}
-
-// events is the queue behind Events. It has a lock of its own, which may be taken last.
-type events struct {
-	mu     sync.Mutex
-	queue  chan Event
-	closed bool
-}
-
-func newEvents() *events { return &events{queue: make(chan Event, maxEvents)} }
-
-func (q *events) add(e Event) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		return
-	}
-	select {
-	case q.queue <- e:
-	default:
-	}
-}
-
-func (q *events) close() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if !q.closed {
-		q.closed = true
-		close(q.queue)
+		p.report(e)
 	}
 }

@@ -1,11 +1,8 @@
 package cluster
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,13 +14,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"playing-with-processes/internal/clitest"
 )
 
-// patience is how long a test waits for what must come. Nothing is right because of it;
-// it only turns a hang into a failure.
+// patience is how long a test waits for what must happen. No result depends on it: it
+// only turns a hang into a failure.
 const patience = 30 * time.Second
 
 func TestMain(m *testing.M) {
@@ -49,208 +45,224 @@ var roles = map[string]func(args ...string) error{
 	},
 }
 
-// goHTTP and nodeHTTP are workers that say who answers, on any free port of loopback.
+// goHTTP and nodeHTTP run workers that answer with their pid, on any free port of
+// loopback.
 var (
 	goHTTP   = []string{"go", "http", "tcp", "127.0.0.1:0"}
 	nodeHTTP = []string{"node", "testdata/http.js", "127.0.0.1:0"}
 )
 
-// nodePolicies are those that Node has.
+// nodePolicies are the policies that Node has.
 var nodePolicies = []Policy{RoundRobin, None}
 
-// harness is a primary in this process, with workers, and what has happened to them.
+// harness is a primary in this process, its workers, and what they have reported.
 type harness struct {
 	*Primary
-	t    *testing.T
-	env  []string // of the workers
-	mu   sync.Mutex
-	more sync.Cond
-	news []Event // not awaited yet
-	said string  // what the workers have printed, and was not awaited yet
-	over bool
+	t        *testing.T
+	env      []string // of the workers
+	mu       sync.Mutex
+	changed  sync.Cond
+	received []Event // events that were not awaited yet
+	printed  string  // output of the workers that was not awaited yet
+	closed   bool    // no more events come
 }
 
-// raise sets up a primary for workers that run words; "go" stands for this test binary,
-// whose next word is a role.
+// startPrimary sets up a primary for workers that run words. The word go stands for this
+// test binary, and the word after it is a role.
 func startPrimary(t *testing.T, s Settings, words ...string) *harness {
 	t.Helper()
 	self := clitest.Command(t, clitest.Self(t)) // its clean-up comes last
-	r := &harness{t: t, env: self.Env}
-	r.more.L = &r.mu
+	h := &harness{t: t, env: self.Env}
+	h.changed.L = &h.mu
 	if s.Command == nil {
-		s.Command = func() *exec.Cmd { return r.command(words...) }
+		s.Command = func() *exec.Cmd { return h.workerCommand(words...) }
 	}
 	var err error
-	r.Primary, err = SetupPrimary(s)
+	h.Primary, err = SetupPrimary(s)
 	require.NoError(t, err)
-	listened := make(chan struct{})
+	ended := make(chan struct{})
 	go func() {
-		defer close(listened)
-		for e := range r.Events() {
-			r.mu.Lock()
-			r.news = append(r.news, e)
-			r.mu.Unlock()
-			r.more.Broadcast()
-		}
-		r.mu.Lock()
-		r.over = true
-		r.mu.Unlock()
-		r.more.Broadcast()
+		defer close(ended)
+		h.followEvents()
 	}()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		require.NoError(t, r.Shutdown(ctx))
-		<-listened
+		require.NoError(t, h.Shutdown(ctx))
+		<-ended
 	})
-	return r
+	return h
 }
 
-// command is a worker's command line.
-func (r *harness) command(words ...string) *exec.Cmd {
+// startChanging is startPrimary for workers that run words, until setCommand says what
+// later workers run.
+func startChanging(t *testing.T, s Settings, words ...string) (h *harness, setCommand func(words ...string)) {
+	t.Helper()
+	var mu sync.Mutex
+	s.Command = func() *exec.Cmd {
+		mu.Lock()
+		defer mu.Unlock()
+		return h.workerCommand(words...)
+	}
+	h = startPrimary(t, s)
+	return h, func(others ...string) {
+		mu.Lock()
+		defer mu.Unlock()
+		words = others
+	}
+}
+
+func (h *harness) followEvents() {
+	for e := range h.Events() {
+		h.receive(e)
+	}
+	h.close()
+}
+
+func (h *harness) receive(e Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.received = append(h.received, e)
+	h.changed.Broadcast()
+}
+
+func (h *harness) close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	h.changed.Broadcast()
+}
+
+// workerCommand returns a worker's command.
+func (h *harness) workerCommand(words ...string) *exec.Cmd {
 	if words[0] == "go" {
 		path, _ := os.Executable()
 		words = slices.Concat([]string{path}, words[1:])
 	}
 	cmd := exec.Command(words[0], words[1:]...)
-	cmd.Env, cmd.Stdout = r.env, r
+	cmd.Env, cmd.Stdout = h.env, h
 	return cmd
 }
 
-// Write takes what workers print.
-func (r *harness) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.said += string(p)
-	r.more.Broadcast()
+// Write receives what workers print.
+func (h *harness) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.printed += string(p)
+	h.changed.Broadcast()
 	return len(p), nil
 }
 
-// awaitLine waits for a line that a worker prints, and returns what its first
-// parenthesized part is, or all of it. Each line counts once, in any order.
-func (r *harness) awaitLine(pattern string) (found string) {
-	r.t.Helper()
+// awaitLine waits for a line that a worker prints, and returns its first parenthesized
+// part, or all of it. A line counts once, and the order does not matter.
+func (h *harness) awaitLine(pattern string) (found string) {
+	h.t.Helper()
 	matching := regexp.MustCompile(`(?m)^` + pattern + `\n`)
-	r.wait("no line "+pattern, func() bool {
-		at := matching.FindStringSubmatchIndex(r.said)
+	h.wait("no line "+pattern, func() bool {
+		at := matching.FindStringSubmatchIndex(h.printed)
 		if at == nil {
 			return false
 		}
 		last := len(at) - 2
-		found = strings.TrimSpace(r.said[at[last]:at[last+1]])
-		r.said = r.said[:at[0]] + r.said[at[1]:]
+		found = strings.TrimSpace(h.printed[at[last]:at[last+1]])
+		h.printed = h.printed[:at[0]] + h.printed[at[1]:]
 		return true
 	})
 	return found
 }
 
-// wait waits until it is done. It is asked again when there is something new.
-func (r *harness) wait(otherwise string, done func() bool) {
-	r.t.Helper()
-	late := false
+// wait waits until done, which is called again after each change.
+func (h *harness) wait(failure string, done func() bool) {
+	h.t.Helper()
+	timedOut := false
 	watchdog := time.AfterFunc(patience, func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		late = true
-		r.more.Broadcast()
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		timedOut = true
+		h.changed.Broadcast()
 	})
 	defer watchdog.Stop()
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for !done() {
-		if late || r.over {
-			require.FailNow(r.t, otherwise, "events: %v\nsaid: %s", r.news, r.said)
+		if timedOut || h.closed {
+			require.FailNow(h.t, failure, "events: %v\nprinted: %s", h.received, h.printed)
 		}
-		r.more.Wait()
+		h.changed.Wait()
 	}
 }
 
-// await waits for an event of this type that is right. Each counts once, in any order.
-func await[E Event](r *harness, right func(E) bool) (found E) {
-	r.t.Helper()
-	r.wait(fmt.Sprintf("no %T", found), func() bool {
-		i := slices.IndexFunc(r.news, func(e Event) bool {
+// await waits for an event of a type that matches. An event counts once, and the order
+// does not matter.
+func await[E Event](h *harness, matches func(E) bool) (found E) {
+	h.t.Helper()
+	h.wait(fmt.Sprintf("no %T", found), func() bool {
+		i := slices.IndexFunc(h.received, func(e Event) bool {
 			event, ok := e.(E)
-			if ok && right(event) {
+			if ok && matches(event) {
 				found = event
 			}
-			return ok && right(event)
+			return ok && matches(event)
 		})
 		if i < 0 {
 			return false
 		}
-		r.news = slices.Delete(r.news, i, i+1)
+		h.received = slices.Delete(h.received, i, i+1)
 		return true
 	})
 	return found
 }
 
-// exitOf waits for the end of a worker.
-func (r *harness) exitOf(w *Worker) Exit {
-	r.t.Helper()
-	return await(r, func(e Exit) bool { return e.Worker == w })
+// received returns the events of a type that were not awaited, in order.
+func received[E Event](h *harness) (found []E) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, e := range h.received {
+		if e, ok := e.(E); ok {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// exitOf waits for the exit of a worker.
+func (h *harness) exitOf(w *Worker) Exit {
+	h.t.Helper()
+	return await(h, func(e Exit) bool { return e.Worker == w })
 }
 
 // listeningOf waits until a worker listens, once more, and returns the address.
-func (r *harness) listeningOf(w *Worker) string {
-	r.t.Helper()
-	return await(r, func(e Listening) bool { return e.Worker == w }).Address
+func (h *harness) listeningOf(w *Worker) string {
+	h.t.Helper()
+	return await(h, func(e Listening) bool { return e.Worker == w }).Address
 }
 
-// fork starts so many workers, waits until they listen, and returns the address of one.
-func (r *harness) fork(n int) (workers []*Worker, address string) {
-	r.t.Helper()
+// fork starts n workers, waits until they listen, and returns the last worker's address.
+func (h *harness) fork(n int) (workers []*Worker, address string) {
+	h.t.Helper()
 	for range n {
-		w, err := r.Fork()
-		require.NoError(r.t, err)
+		w, err := h.Fork()
+		require.NoError(h.t, err)
 		workers = append(workers, w)
 	}
 	for _, w := range workers {
-		address = r.listeningOf(w)
+		address = h.listeningOf(w)
 	}
 	return workers, address
 }
 
-// dial connects, for as long as the test goes on.
-func dial(t *testing.T, network, address string) net.Conn {
-	t.Helper()
-	conn, err := net.Dial(network, address)
-	require.NoError(t, err)
-	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(patience))
-	return conn
+// ids returns the IDs of the workers that run.
+func (h *harness) ids() []int { return idsOf(h.Workers()) }
+
+func idsOf(workers []*Worker) (ids []int) {
+	for _, w := range workers {
+		ids = append(ids, w.ID())
+	}
+	return ids
 }
 
-// askFor makes one request on a connection.
-func askFor(conn net.Conn) error {
-	_, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-	return err
-}
-
-// get is the body of the answer on a connection of its own, which there must be.
-func get(t *testing.T, network, address string) string {
-	t.Helper()
-	conn := dial(t, network, address)
-	defer conn.Close()
-	require.NoError(t, askFor(conn))
-	return body(t, conn)
-}
-
-// body is the body of the answer that comes.
-func body(t *testing.T, conn net.Conn) string {
-	t.Helper()
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	require.NoError(t, err)
-	text, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
-	return string(text)
-}
-
-// name is what a worker answers.
-func name(w *Worker) string { return fmt.Sprintf("worker %d", w.Pid()) }
-
-// each runs a test with Go workers and with Node workers.
-func each(t *testing.T, test func(t *testing.T, worker []string)) {
+// eachWorker runs a test with Go workers and with Node workers.
+func eachWorker(t *testing.T, test func(t *testing.T, worker []string)) {
 	clitest.Each(t, "node", func(t *testing.T, worker string) {
 		if worker == "" {
 			test(t, goHTTP)
@@ -260,12 +272,14 @@ func each(t *testing.T, test func(t *testing.T, worker []string)) {
 	})
 }
 
-// readable reports whether there is something to read, and leaves it there.
-func readable(conn net.Conn) (is bool) {
-	raw, _ := conn.(*net.TCPConn).SyscallConn()
-	raw.Control(func(fd uintptr) {
-		n, _, _ := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		is = n > 0
-	})
-	return is
+// eachNodePolicy runs a test that needs Node with each policy that Node has.
+func eachNodePolicy(t *testing.T, test func(t *testing.T, policy Policy)) {
+	clitest.NeedNode(t)
+	t.Parallel()
+	for _, policy := range nodePolicies {
+		t.Run(string(policy), func(t *testing.T) {
+			t.Parallel()
+			test(t, policy)
+		})
+	}
 }

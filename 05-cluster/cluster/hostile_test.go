@@ -1,9 +1,10 @@
 package cluster
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -17,7 +18,92 @@ import (
 	"playing-with-processes/internal/supervise"
 )
 
-// hostilities are what a worker may do with its channel.
+// A hostile worker must harm only itself and the connections that it takes: the primary
+// and the other worker go on serving, also at the port that both have.
+func TestHostileWorker(t *testing.T) {
+	t.Parallel()
+	for name := range hostilities {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			policy := restartAtOnce()
+			policy.MaxPause = time.Minute
+			h, setCommand := startChanging(t, Settings{
+				Restart:       policy,
+				AcceptTimeout: time.Second,
+				DrainTimeout:  200 * time.Millisecond,
+			}, goHTTP...)
+			good, address := h.fork(1)
+			setCommand("go", "hostile", name)
+			bad, err := h.Fork()
+			require.NoError(t, err)
+			setCommand(goHTTP...)
+			lost := 0
+			for range 30 {
+				if answer, err := demo.Get(t.Context(), address, "/"); err != nil {
+					lost++
+				} else {
+					require.Contains(t, answer, "worker")
+				}
+			}
+			if !strings.HasSuffix(name, "line") { // then the primary does not know what it had accepted
+				require.Zero(t, lost)
+			}
+			require.LessOrEqual(t, lost, 1)
+			bad.Signal(syscall.SIGKILL)
+			h.exitOf(bad)
+			for range 5 {
+				require.Contains(t, get(t, "tcp", address), "worker")
+			}
+			require.Contains(t, h.ids(), good[0].ID())
+		})
+	}
+}
+
+// A worker that does one of these must be killed, and the exit must say why.
+func TestHostileWorkerKilled(t *testing.T) {
+	t.Parallel()
+	for name, why := range map[string]string{
+		"never accepts":    "it has not accepted a connection for 1s",
+		"does not read":    "it does not read its channel",
+		"leaves and stays": "",
+		"a long line":      "its channel had to be closed: receive: line too long: over 1048576 bytes",
+		"an endless line":  "its channel had to be closed: receive: line too long: over 1048576 bytes",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			settings := Settings{AcceptTimeout: patience, DrainTimeout: patience}
+			switch name {
+			case "never accepts":
+				settings.AcceptTimeout = time.Second
+			case "leaves and stays":
+				settings.DrainTimeout = 200 * time.Millisecond
+			}
+			h := startPrimary(t, settings, "go", "hostile", name)
+			workers, address := h.fork(1)
+			conn := dial(t, "tcp", address)
+			exit := h.exitOf(workers[0])
+			require.Equal(t, why, exit.Why)
+			require.NotZero(t, exit.Exit.Signal)
+			conn.Close()
+		})
+	}
+}
+
+func init() {
+	roles["hostile"] = func(args ...string) error {
+		w, key, err := joinAndListen()
+		if err != nil {
+			return err
+		}
+		if err := hostilities[args[0]](w, key); err != nil {
+			return err
+		}
+		fmt.Println("done")
+		return hang()
+	}
+}
+
+// hostilities are what a hostile worker does with its channel.
 var hostilities = map[string]func(w testWorker, key string) error{
 	"garbage": func(w testWorker, _ string) error {
 		file := os.NewFile(3, "channel")
@@ -43,19 +129,19 @@ var hostilities = map[string]func(w testWorker, key string) error{
 			`{"cmd":"NODE_CLUSTER","act":"newconn","seq":1,"key":"x"}`,
 			`{"cmd":"NODE_CLUSTER","act":"disconnect","seq":1}`,
 		} {
-			if err := w.write(line); err != nil {
+			if err := w.sendLine(line); err != nil {
 				return err
 			}
 		}
 		return nil
 	},
-	"forged verdicts": func(w testWorker, _ string) error {
-		// Those of the other worker's connections are among them.
+	"forged answers": func(w testWorker, _ string) error {
+		// Some of them are the numbers of the other worker's connections.
 		return repeat(500, func(i int) error { return w.answerConn(int64(i), false) })
 	},
-	"every verdict twice": func(w testWorker, key string) error {
+	"repeated answers": func(w testWorker, key string) error {
 		return repeat(20, func(int) error {
-			seq := w.newconn()
+			seq := w.awaitConn()
 			w.answerConn(seq, false)
 			w.answerConn(seq, true)
 			return w.answerConn(seq, false)
@@ -63,21 +149,21 @@ var hostilities = map[string]func(w testWorker, key string) error{
 	},
 	"keys that do not exist": func(w testWorker, _ string) error {
 		return repeat(100, func(i int) error {
-			return w.write(fmt.Sprintf(`{"cmd":"NODE_CLUSTER","act":"close","key":"%d","seq":1}`, i))
+			return w.sendLine(fmt.Sprintf(`{"cmd":"NODE_CLUSTER","act":"close","key":"%d","seq":1}`, i))
 		})
 	},
 	"many ports": func(w testWorker, _ string) error {
 		return repeat(2*maxPorts, func(i int) error {
-			return w.write(fmt.Sprintf(`{"cmd":"NODE_CLUSTER","act":"queryServer","seq":1,"index":%d,"address":"127.0.0.1","port":0,"addressType":4,"data":%q}`,
+			return w.sendLine(fmt.Sprintf(`{"cmd":"NODE_CLUSTER","act":"queryServer","seq":1,"index":%d,"address":"127.0.0.1","port":0,"addressType":4,"data":%q}`,
 				i, strings.Repeat("x", i*100)))
 		})
 	},
 	"leaves and stays": func(w testWorker, _ string) error {
-		return w.write(`{"cmd":"NODE_CLUSTER","act":"exitedAfterDisconnect","seq":1}`)
+		return w.sendLine(`{"cmd":"NODE_CLUSTER","act":"exitedAfterDisconnect","seq":1}`)
 	},
 	"never accepts": func(testWorker, string) error { return nil },
 	"does not read": func(w testWorker, _ string) error {
-		for w.write(`{"cmd":"NODE_CLUSTER","act":"exitedAfterDisconnect","seq":1}`) == nil {
+		for w.sendLine(`{"cmd":"NODE_CLUSTER","act":"exitedAfterDisconnect","seq":1}`) == nil {
 		}
 		return nil
 	},
@@ -92,7 +178,7 @@ var hostilities = map[string]func(w testWorker, key string) error{
 		})
 	},
 	"a long line": func(w testWorker, _ string) error {
-		w.write(`"` + strings.Repeat("x", 2<<20) + `"`)
+		w.sendLine(`"` + strings.Repeat("x", 2<<20) + `"`)
 		return nil
 	},
 	"an endless line": func(w testWorker, _ string) error {
@@ -114,107 +200,19 @@ func repeat(n int, do func(int) error) error {
 	return nil
 }
 
-func init() {
-	roles["hostile"] = func(args ...string) error {
-		w, key, err := joinAndListen()
-		if err != nil {
-			return err
-		}
-		if err := hostilities[args[0]](w, key); err != nil {
-			return err
-		}
-		fmt.Println("done")
-		return forever()
-	}
-}
-
-// A hostile worker harms only itself, and the connections that it takes: the primary
-// lives, the other worker serves, and visitors of the port that both have are answered.
-func TestHostile(t *testing.T) {
-	t.Parallel()
-	for name := range hostilities {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			policy := patient()
-			policy.MaxPause = time.Minute
-			words := goHTTP
-			var r *harness
-			r = startPrimary(t, Settings{
-				Restart:       &policy,
-				AcceptTimeout: 200 * time.Millisecond,
-				DrainTimeout:  200 * time.Millisecond,
-				Command:       func() *exec.Cmd { return r.command(words...) },
-			})
-			good, address := r.fork(1)
-			words = []string{"go", "hostile", name}
-			bad, err := r.Fork()
-			require.NoError(t, err)
-			words = goHTTP
-			lost := 0
-			for range 30 {
-				if answer, err := demo.Get(t.Context(), address, "/"); err != nil {
-					lost++
-				} else {
-					require.Contains(t, answer, "worker")
-				}
-			}
-			if !strings.HasSuffix(name, "line") { // of those nobody knows what they had accepted
-				require.Zero(t, lost)
-			}
-			require.LessOrEqual(t, lost, 1)
-			bad.Signal(syscall.SIGKILL)
-			r.exitOf(bad)
-			for range 5 {
-				require.Contains(t, get(t, "tcp", address), "worker")
-			}
-			require.Contains(t, r.ids(), good[0].ID())
-		})
-	}
-}
-
-// What each of them comes to, where it comes to something.
-func TestHostileEnds(t *testing.T) {
-	t.Parallel()
-	for name, why := range map[string]string{
-		"never accepts":    "it has not accepted a connection for 200ms",
-		"does not read":    "it does not read its channel",
-		"leaves and stays": "",
-		"a long line":      "its channel had to be closed: receive: line too long: over 1048576 bytes",
-		"an endless line":  "its channel had to be closed: receive: line too long: over 1048576 bytes",
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			settings := Settings{AcceptTimeout: patience, DrainTimeout: patience}
-			switch name {
-			case "never accepts":
-				settings.AcceptTimeout = 200 * time.Millisecond
-			case "leaves and stays":
-				settings.DrainTimeout = 200 * time.Millisecond
-			}
-			r := startPrimary(t, settings, "go", "hostile", name)
-			workers, address := r.fork(1)
-			conn := dial(t, "tcp", address)
-			exit := r.exitOf(workers[0])
-			require.Equal(t, why, exit.Why)
-			require.NotZero(t, exit.Exit.Signal)
-			conn.Close()
-		})
-	}
-}
-
-// Its messages cost whoever sends them, and nobody else.
-func TestHostileFlood(t *testing.T) {
+// A worker that floods its channel must be slowed down.
+func TestFloodSlowedDown(t *testing.T) {
 	t.Parallel()
 	const many = 20_000
-	var got atomic.Int64
+	var received atomic.Int64
 	enough := make(chan struct{})
-	r := startPrimary(t, Settings{Trace: func(_ int, e ipc.Event) {
-		if e.What == "receive" && got.Add(1) == many {
+	h := startPrimary(t, Settings{Trace: func(_ int, e ipc.Event) {
+		if e.What == "receive" && received.Add(1) == many {
 			close(enough)
 		}
 	}}, "go", "flood")
 	begun := time.Now()
-	workers, _ := r.fork(1)
+	workers, _ := h.fork(1)
 	<-enough
 	require.GreaterOrEqual(t, time.Since(begun), many/supervise.FreeMessages*time.Millisecond)
 	workers[0].Signal(syscall.SIGKILL)
@@ -226,8 +224,91 @@ func init() {
 		if err != nil {
 			return err
 		}
-		for w.write(`"flood"`) == nil {
+		for w.sendLine(`"flood"`) == nil {
 		}
 		return nil
+	}
+}
+
+// When the primary has to close a worker's channel, it does not know what the worker had
+// accepted: the connection must be reset, and no other worker may get it.
+func TestForcedDisconnectResets(t *testing.T) {
+	t.Parallel()
+	h := startPrimary(t, Settings{}, "go", "long line")
+	workers, address := h.fork(2)
+	requireReset(t, address)
+	exit := await(h, func(e Exit) bool { return e.Worker == workers[0] || e.Worker == workers[1] })
+	require.Zero(t, exit.Returned)
+	require.Contains(t, exit.Why, "its channel had to be closed")
+}
+
+func init() {
+	roles["long line"] = func(...string) error {
+		w, _, err := joinAndListen()
+		if err != nil {
+			return err
+		}
+		given := w.awaitConn()
+		w.sendLine(`"` + strings.Repeat("x", 2<<20) + `"`)
+		w.answerConn(given, true)
+		return hang()
+	}
+}
+
+// If a worker has no descriptor left for a connection, another worker must get it.
+func TestWorkerWithoutDescriptors(t *testing.T) {
+	t.Parallel()
+	h, setCommand := startChanging(t, Settings{AcceptTimeout: patience}, "go", "no descriptors")
+	h.fork(1)
+	setCommand(goHTTP...)
+	good, address := h.fork(1)
+	for range 4 {
+		require.Equal(t, answerOf(good[0]), get(t, "tcp", address))
+	}
+}
+
+func init() {
+	roles["no descriptors"] = func(...string) error {
+		if _, err := Listen("tcp", "127.0.0.1:0"); err != nil {
+			return err
+		}
+		time.Sleep(time.Nanosecond) // the runtime opens a descriptor for its timers
+		next, err := syscall.Dup(0)
+		if err != nil {
+			return err
+		}
+		syscall.Close(next)
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: uint64(next), Max: uint64(next)}); err != nil {
+			return err
+		}
+		return hang()
+	}
+}
+
+// A worker that sends many messages to the program, and not to the cluster, must serve.
+func TestUnrelatedMessages(t *testing.T) {
+	t.Parallel()
+	h := startPrimary(t, Settings{}, "go", "sends metrics")
+	workers, address := h.fork(1)
+	for range 20 {
+		require.Equal(t, answerOf(workers[0]), get(t, "tcp", address))
+	}
+	h.awaitLine("all sent")
+	require.Equal(t, answerOf(workers[0]), get(t, "tcp", address))
+}
+
+func init() {
+	roles["sends metrics"] = func(...string) error {
+		primary, err := self()
+		if err != nil {
+			return err
+		}
+		go func() {
+			for range 20_000 {
+				primary.channel.Send(context.Background(), json.RawMessage(`{"some":"metrics"}`))
+			}
+			fmt.Println("all sent")
+		}()
+		return roles["http"]("tcp", "127.0.0.1:0")
 	}
 }

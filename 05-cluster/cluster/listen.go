@@ -3,13 +3,13 @@ package cluster
 import (
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
 
-// Listen is net.Listen for a worker, for tcp, tcp4, tcp6 and unix. The port belongs to the
-// primary, and is shared by all workers that listen on the same address. In a primary, Listen
-// is net.Listen.
+// Listen is net.Listen for a worker, on tcp, tcp4, tcp6 and unix. The port belongs to the
+// primary, and all workers at the same address share it. In a primary, it is net.Listen.
 //
 // A connection that Accept returns was not read by any other worker. A server that does not
 // call Accept for a second refuses the connection, and another worker gets it.
@@ -68,7 +68,6 @@ func resolveUnix(address string) (query, net.Addr, error) {
 	if address == "" { // it would crash Node's primary
 		return query{}, nil, syscall.EINVAL
 	}
-	port := -1
 	path, err := filepath.Abs(address) // the primary may have another working directory
 	if abstract, ok := strings.CutPrefix(address, "@"); ok {
 		path = "\x00" + abstract
@@ -76,25 +75,22 @@ func resolveUnix(address string) (query, net.Addr, error) {
 	if err != nil {
 		return query{}, nil, err
 	}
-	return query{Address: &path, Port: &port, AddressType: []byte("-1")}, &net.UnixAddr{Name: address, Net: "unix"}, nil
+	return query{Address: &path, Port: new(-1), AddressType: []byte("-1")}, &net.UnixAddr{Name: address, Net: "unix"}, nil
 }
 
 func resolvePacket(network, address string) (query, net.Addr, error) {
-	switch network {
-	case "udp", "udp4", "udp6":
-	default:
+	if !slices.Contains([]string{"udp", "udp4", "udp6"}, network) {
 		return query{}, nil, net.UnknownNetworkError(network)
 	}
 	addr, err := net.ResolveUDPAddr(network, address)
 	if err != nil {
 		return query{}, nil, err
 	}
-	q, noFD := queryFor(network[3:], addr.IP, addr.Zone, addr.Port), -1
+	q := queryFor(network[3:], addr.IP, addr.Zone, addr.Port)
 	if q.Address == nil { // both families
-		any := "::"
-		q.Address, q.AddressType = &any, []byte("6")
+		q.Address, q.AddressType = new("::"), []byte("6")
 	}
-	q.FD, q.AddressType = &noFD, []byte(`"udp`+string(q.AddressType)+`"`)
+	q.FD, q.AddressType = new(-1), []byte(`"udp`+string(q.AddressType)+`"`)
 	return q, addr, nil
 }
 
@@ -113,10 +109,8 @@ func queryFor(family string, ip net.IP, zone string, port int) query {
 		q.AddressType = []byte("6")
 	}
 	if family == "6" {
-		v6Only := flagV6Only
-		q.Flags = &v6Only
+		q.Flags = flagV6Only
 	}
-	host := (&net.IPAddr{IP: ip, Zone: zone}).String()
-	q.Address = &host
+	q.Address = new((&net.IPAddr{IP: ip, Zone: zone}).String())
 	return q
 }

@@ -55,17 +55,15 @@ func (l *listener) open(m message, raw ipc.Message) (err error) {
 	return nil
 }
 
-// offer waits for a call of Accept, in a goroutine, and refuses the connection if none comes.
+// offer waits for a call of Accept, and refuses the connection if none comes.
 func (l *listener) offer(o offer) {
-	go func() {
-		select {
-		case l.accepts <- o:
-		case <-l.closed:
-			o.refuse()
-		case <-time.After(acceptWithin):
-			o.refuse()
-		}
-	}()
+	select {
+	case l.accepts <- o:
+	case <-l.closed:
+		o.refuse()
+	case <-time.After(acceptWithin):
+		o.refuse()
+	}
 }
 
 // Accept answers that the connection is accepted before it returns it: so a worker that has
@@ -76,15 +74,14 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 	select {
 	case o := <-l.accepts:
-		if err := o.answer(true); err != nil { // the primary is gone, and so we leave
-			o.conn.Close()
-			<-l.closed
-			return nil, l.closedError("accept")
+		if o.answer(true) == nil {
+			return o.conn, nil
 		}
-		return o.conn, nil
+		o.conn.Close() // the primary is gone, and so we leave
+		<-l.closed
 	case <-l.closed:
-		return nil, l.closedError("accept")
 	}
+	return nil, l.closedError("accept")
 }
 
 func (l *listener) closedError(op string) error {
@@ -119,8 +116,6 @@ func (c *packetConn) open(m message, raw ipc.Message) (err error) {
 	}
 	return err
 }
-
-func (c *packetConn) offer(o offer) { o.refuse() } // it takes no connections
 
 func (c *packetConn) Close() error {
 	err := c.PacketConn.Close()

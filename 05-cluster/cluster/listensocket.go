@@ -11,28 +11,23 @@ import (
 
 // listenSocket is a listening socket that can accept without waiting, which a net.Listener
 // cannot. It returns plain descriptors, because this process only passes them on.
-type listenSocket struct {
-	file *os.File
-	raw  syscall.RawConn
-}
+type listenSocket struct{ file *os.File }
 
 func newListenSocket(fd int, name string) listenSocket {
 	unix.SetNonblock(fd, true) // for Go's poller
-	file := os.NewFile(uintptr(fd), name)
-	raw, _ := file.SyscallConn() // a new file has one
-	return listenSocket{file, raw}
+	return listenSocket{os.NewFile(uintptr(fd), name)}
 }
 
 // accept returns the next connection, or nil if none waits.
 func (s listenSocket) accept() (conn *os.File) {
-	s.raw.Control(func(fd uintptr) { conn, _ = accept(int(fd)) })
+	control(s.file, func(fd int) { conn, _ = accept(fd) })
 	return conn
 }
 
-// wait waits for the next connection. It returns nil without an error between interrupt and
-// arm, and after close.
+// wait returns the next connection, or nil, nil between interrupt and arm and after close.
 func (s listenSocket) wait() (conn *os.File, err error) {
-	ended := s.raw.Read(func(fd uintptr) bool {
+	raw, _ := s.file.SyscallConn() // every file has one
+	ended := raw.Read(func(fd uintptr) bool {
 		conn, err = accept(int(fd))
 		return err != unix.EAGAIN
 	})
@@ -42,10 +37,9 @@ func (s listenSocket) wait() (conn *os.File, err error) {
 	return conn, err
 }
 
-func (s listenSocket) backlog() int { return backlogOf(s.file) }
-func (s listenSocket) interrupt()   { s.file.SetReadDeadline(time.Unix(1, 0)) }
-func (s listenSocket) arm()         { s.file.SetReadDeadline(time.Time{}) }
-func (s listenSocket) close()       { s.file.Close() }
+func (s listenSocket) interrupt() { s.file.SetReadDeadline(time.Unix(1, 0)) }
+func (s listenSocket) arm()       { s.file.SetReadDeadline(time.Time{}) }
+func (s listenSocket) close()     { s.file.Close() }
 
 // backlogOf returns how many connections wait at a listening socket, as far as that is known.
 func backlogOf(socket *os.File) (n int) {

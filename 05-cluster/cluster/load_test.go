@@ -19,55 +19,57 @@ const (
 	loadClients = 8
 )
 
-// A worker that is killed takes with it whom it has accepted, and nobody else.
+// Only the connections that a worker has accepted may be lost when it is killed.
 func TestSoakKills(t *testing.T) {
-	testKills(t, goHTTP, patient(), clitest.Times(20, 100))
+	testKills(t, goHTTP, restartAtOnce(), clitest.Times(20, 100))
 }
 
 func TestSoakNodeKills(t *testing.T) {
 	clitest.NeedNode(t)
-	testKills(t, nodeHTTP, patient(), clitest.Times(10, 100))
+	testKills(t, nodeHTTP, restartAtOnce(), clitest.Times(10, 100))
 }
 
-// With the policy as it is the brake is felt: connections wait.
-func TestSoakKillsAndBrake(t *testing.T) {
+// With the default policy, restarts are suspended now and then, and connections must
+// wait.
+func TestSoakKillsAndSuspensions(t *testing.T) {
 	policy := restart.Default(0)
 	kills := clitest.Times(loadWorkers*restart.RestartsPerWorker+5, 100)
-	if kills < 100 { // the brake, in short
+	if kills < 100 { // the suspensions, in short
 		policy.Period, policy.StableAfter = policy.Period/5, policy.StableAfter/5
 	}
-	testKills(t, goHTTP, policy, kills)
+	testKills(t, goHTTP, &policy, kills)
 }
 
-func testKills(t *testing.T, worker []string, policy restart.Policy, kills int) {
+func testKills(t *testing.T, worker []string, policy *restart.Policy, kills int) {
 	t.Parallel()
-	settings := Settings{Restart: &policy, QueueTimeout: time.Minute}
-	fates := followFates(&settings)
-	r := startPrimary(t, settings, worker...)
-	_, address := r.fork(loadWorkers)
+	settings := Settings{Restart: policy, QueueTimeout: time.Minute}
+	outcomes := trackOutcomes(&settings)
+	h := startPrimary(t, settings, worker...)
+	_, address := h.fork(loadWorkers)
 	clients := demo.Start(t.Context(), demo.Load{Address: address, Clients: loadClients})
 	returned := 0
 	for range kills {
-		r.truce(rand.N(60 * time.Millisecond))
-		w := r.choose()
+		h.awaitListening(rand.N(60 * time.Millisecond))
+		w := h.randomListening()
 		w.Signal(syscall.SIGKILL)
-		returned += r.exitOf(w).Returned
+		returned += h.exitOf(w).Returned
 	}
 	stats := clients.Stop()
 	require.LessOrEqual(t, stats.Failed(), kills*loadClients)
 	require.Greater(t, stats.Requests(), kills)
-	t.Logf("%d workers killed, %d connections came back from them: %s", kills, returned, fates.explain(t, stats))
+	t.Logf("%d workers killed, %d connections returned: %s", kills, returned, outcomes.explain(t, stats))
 }
 
-// truce waits for so long, and until restarts go on and somebody serves.
-func (r *harness) truce(pause time.Duration) {
+// awaitListening waits for a pause, and until restarts are on and a worker listens.
+func (h *harness) awaitListening(pause time.Duration) {
 	time.Sleep(pause)
-	require.Eventually(r.t, func() bool { return r.choose() != nil }, time.Minute, time.Millisecond)
+	require.Eventually(h.t, func() bool { return h.randomListening() != nil }, time.Minute, time.Millisecond)
 }
 
-// choose returns a random worker that listens, or nil while restarts are suspended.
-func (r *harness) choose() *Worker {
-	status := r.Primary.status()
+// randomListening returns a random worker that listens, or nil while restarts are
+// suspended.
+func (h *harness) randomListening() *Worker {
+	status := h.Primary.status()
 	if status.Restarting != "on" {
 		return nil
 	}
@@ -75,7 +77,7 @@ func (r *harness) choose() *Worker {
 	for _, w := range status.Workers {
 		listening[w.ID] = w.State == "listening"
 	}
-	workers := slices.DeleteFunc(r.Workers(), func(w *Worker) bool { return !listening[w.ID()] })
+	workers := slices.DeleteFunc(h.Workers(), func(w *Worker) bool { return !listening[w.ID()] })
 	if len(workers) == 0 {
 		return nil
 	}

@@ -7,8 +7,7 @@ import (
 )
 
 // pendingConn is a connection between the primary's newconn and the worker's accepted. The
-// primary keeps its copy meanwhile. Node's primary does not, so when the worker dies, that
-// client waits for ever.
+// primary keeps its copy meanwhile; Node's does not, so the client of a dead worker hangs.
 type pendingConn struct {
 	conn *os.File
 	from *dispatcher
@@ -43,9 +42,8 @@ func (w *Worker) connAnswered(seq int64, accepted bool) (expected bool) {
 	return true
 }
 
-// tick ages the pending connections, and kills a worker that has left one for too long. It
-// does not just skip that worker: a frozen worker may wake up, and then two workers would
-// answer one request.
+// tick ages the pending connections, and kills a worker that has left one for too long.
+// Skipping it is not enough: a frozen worker may wake up, and then two answer one request.
 func (w *Worker) tick(most int) {
 	for _, c := range w.pending {
 		if c.age++; c.age > most {

@@ -11,16 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Policy is how the connections of a TCP or Unix socket get to the workers. UDP sockets are
-// always shared.
+// Policy is how connections get to the workers. UDP sockets are always shared.
 type Policy string
 
 const (
 	// RoundRobin: the primary accepts, and gives each connection to the idle worker that
 	// has waited longest. It is Node's SCHED_RR.
 	RoundRobin Policy = "rr"
-	// None: the workers have the socket, and race for each connection. It is Node's
-	// SCHED_NONE.
+	// None, Node's SCHED_NONE: the workers share the socket and race for connections.
 	None Policy = "none"
 	// Sticky: like RoundRobin, but all connections from one address go to one worker until
 	// that worker leaves, and then to one other. Clients of a Unix socket have no address,
@@ -31,33 +29,30 @@ const (
 // Policies returns all policies.
 func Policies() []Policy { return []Policy{None, RoundRobin, Sticky} }
 
-// scheduler is what a policy makes of one port. It owns the port's socket. Callers hold the
-// primary's mu.
+// scheduler is a policy for one port. It owns the socket. Callers hold the primary's mu.
 type scheduler interface {
 	// addWorker answers a worker's query, and gives it its share of the connections.
 	addWorker(w *Worker, reply message)
-	// removeWorker gives it no more. Connections that the worker has not accepted come
-	// back when it ends.
+	// removeWorker gives it no more. Unaccepted connections come back when it ends.
 	removeWorker(w *Worker)
-	// finish accepts nothing more, has the queued connections served, and releases the
-	// port.
+	// finish accepts no more, has the queued connections served, and releases the port.
 	finish()
 	// rejectAll resets the queued connections, and returns how many there were.
 	rejectAll() int
 	// queued returns how many connections no worker has, as far as that is known.
 	queued() int
-	// close closes the socket. It rejects connections that come back later.
+	// close closes the socket. Connections that come back later are rejected.
 	close()
 }
 
-func newScheduler(policy Policy, p *Primary, pt *port) scheduler {
+func newScheduler(policy Policy, pt *port) scheduler {
 	switch policy {
 	case Sticky:
-		return newDispatcher(p, pt, newSticky(pt.workers))
+		return newDispatcher(pt, newSticky(pt.workers))
 	case None:
-		return newShared(pt)
+		return shared{pt, os.NewFile(uintptr(pt.fd), pt.key)}
 	}
-	return newDispatcher(p, pt, newRoundRobin())
+	return newDispatcher(pt, &roundRobin{turns: map[*Worker]int{}})
 }
 
 // port is what the workers that ask for the same key listen on. It belongs to the primary:
@@ -110,7 +105,7 @@ func (p *Primary) newPort(q query, fd int) *port {
 	case strings.HasPrefix(kind, "udp"):
 		policy = None
 	}
-	pt.scheduler = newScheduler(policy, p, pt)
+	pt.scheduler = newScheduler(policy, pt)
 	p.ports[pt.key] = pt
 	return pt
 }
@@ -125,9 +120,8 @@ func (pt *port) removeWorker(w *Worker) {
 	pt.scheduler.removeWorker(w)
 }
 
-// tick counts ticks without a worker. After too many, the queued connections are rejected, so
-// that their clients know. If there are workers, but on other ports only, the port is
-// released.
+// tick counts ticks without a worker. After too many, the port is released if other ports have
+// workers; otherwise its queued connections are rejected, so that their clients know.
 func (pt *port) tick(most int) {
 	if len(pt.workers) > 0 {
 		pt.unused = 0
@@ -137,9 +131,11 @@ func (pt *port) tick(most int) {
 		return
 	}
 	pt.unused = 0
-	if pt.primary.anyPort() {
-		pt.release()
-		return
+	for _, other := range pt.primary.ports {
+		if len(other.workers) > 0 {
+			pt.release()
+			return
+		}
 	}
 	pt.rejectAll()
 }
@@ -150,7 +146,7 @@ func (pt *port) rejectAll() { pt.rejected(pt.scheduler.rejectAll()) }
 func (pt *port) rejected(n int) {
 	if n > 0 {
 		pt.primary.reset += n
-		pt.primary.events.add(Rejected{pt.address, n})
+		pt.primary.report(Rejected{pt.address, n})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os/exec"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -22,23 +23,22 @@ var (
 // Primary owns ports and workers. Until Shutdown, it replaces each worker that ends, by the
 // rules of package restart. Its methods may be called from several goroutines.
 type Primary struct {
-	settings   Settings
-	supervisor *supervise.Supervisor
-	events     *events
-	running    sync.WaitGroup // goroutines
+	settings    Settings
+	supervisor  *supervise.Supervisor
+	running     sync.WaitGroup // goroutines
+	events      chan Event
+	closeEvents sync.Once
 
 	// mu guards the fields below, and the ports, schedulers and workers. The supervisor's
 	// lock may be taken while mu is held, but not the other way round.
-	mu       sync.Mutex
-	seq      int64 // one count of messages for all workers, as in Node
-	ports    map[string]*port
-	reset    int // connections so far
-	closing  bool
-	endWatch func()
+	mu      sync.Mutex
+	seq     int64 // one count of messages for all workers, as in Node
+	ports   map[string]*port
+	reset   int // connections so far
+	closing bool
 }
 
-// SetupPrimary makes this process a primary without workers. The caller must call Shutdown in
-// the end.
+// SetupPrimary makes this process a primary without workers. Call Shutdown in the end.
 func SetupPrimary(settings Settings) (*Primary, error) {
 	if !IsPrimary() {
 		return nil, ErrNotPrimary
@@ -49,18 +49,15 @@ func SetupPrimary(settings Settings) (*Primary, error) {
 	}
 	p := newPrimary(settings)
 	p.supervisor = supervise.New(p.config())
-	ctx, cancel := context.WithCancel(context.Background())
-	p.endWatch = cancel
-	p.running.Go(func() { p.watch(ctx) })
+	time.AfterFunc(settings.tick(), p.tick)
 	return p, nil
 }
 
 func newPrimary(settings Settings) *Primary {
 	return &Primary{
 		settings: settings,
-		events:   newEvents(),
+		events:   make(chan Event, maxEvents),
 		ports:    map[string]*port{},
-		endWatch: func() {},
 	}
 }
 
@@ -70,7 +67,7 @@ func (p *Primary) config() supervise.Config {
 		Command: func(process *supervise.Worker) *exec.Cmd {
 			process.Value = newWorker(p, process)
 			cmd := p.settings.Command()
-			cmd.Env = append(cmd.Environ(), environment(process.ID()))
+			cmd.Env = append(cmd.Environ(), uniqueID+"="+strconv.Itoa(process.ID()))
 			return cmd
 		},
 		Channel:      func(process *supervise.Worker) ipc.Config { return p.settings.channel(process.ID()) },
@@ -127,27 +124,22 @@ func (p *Primary) Scale(n int) error { return p.supervisor.Scale(n) }
 // reload, which serves all waiting calls.
 func (p *Primary) Reload(ctx context.Context) error { return p.supervisor.Reload(ctx) }
 
-// watch counts how long workers leave connections unaccepted and ports have no worker. It
-// counts ticks, so that suspending this process expires no timeout.
-func (p *Primary) watch(ctx context.Context) {
-	period := p.settings.tick()
-	ticks := func(timeout time.Duration) int { return int(timeout / period) }
-	tick := time.Tick(period)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick:
-		}
-		p.mu.Lock()
-		for _, w := range p.Workers() {
-			w.tick(ticks(p.settings.AcceptTimeout))
-		}
-		for _, pt := range p.ports {
-			pt.tick(ticks(p.settings.QueueTimeout) + 1) // the first tick may come at once
-		}
-		p.mu.Unlock()
+// tick counts how long workers leave connections unaccepted and ports have no worker, in
+// ticks, so that suspending this process expires no timeout.
+func (p *Primary) tick() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closing && len(p.ports) == 0 {
+		return
 	}
+	period := p.settings.tick()
+	for _, w := range p.Workers() {
+		w.tick(int(p.settings.AcceptTimeout / period))
+	}
+	for _, pt := range p.ports {
+		pt.tick(int(p.settings.QueueTimeout/period) + 1) // the first tick may come at once
+	}
+	time.AfterFunc(period, p.tick)
 }
 
 // Shutdown closes the ports, lets the workers serve the connections that are queued, for at
@@ -166,11 +158,10 @@ func (p *Primary) Shutdown(ctx context.Context) error {
 		time.AfterFunc(p.settings.DrainTimeout/5, p.releaseAll)
 	}
 	p.mu.Unlock()
-	stop := context.AfterFunc(ctx, p.killAll)
-	defer stop()
+	defer context.AfterFunc(ctx, p.killAll)()
 	p.supervisor.Wait()
 	p.running.Wait()
-	p.events.close()
+	p.closeEvents.Do(func() { close(p.events) })
 	return ctx.Err()
 }
 
@@ -183,11 +174,9 @@ func (p *Primary) releaseAll() {
 	}
 }
 
-// finishShutdown asks the workers to leave once no connection is queued. The caller holds
-// p.mu.
+// finishShutdown asks the workers to leave once no connection is queued. Callers hold p.mu.
 func (p *Primary) finishShutdown() {
 	if p.closing && len(p.ports) == 0 {
-		p.endWatch()
 		p.supervisor.Leave()
 	}
 }
@@ -196,14 +185,4 @@ func (p *Primary) killAll() {
 	for _, process := range p.supervisor.Workers() {
 		process.Signal(syscall.SIGKILL)
 	}
-}
-
-// anyPort reports whether any worker has a port. The caller holds p.mu.
-func (p *Primary) anyPort() bool {
-	for _, w := range p.Workers() {
-		if len(w.ports) > 0 {
-			return true
-		}
-	}
-	return false
 }

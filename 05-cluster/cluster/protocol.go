@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 )
 
-// command marks every message between primary and worker. Node's user code does not see
-// messages with such a cmd.
+// command marks every message of the protocol. Node hides such messages from user code.
 const command = "NODE_CLUSTER"
 
 // The acts of messages. A reply has none.
@@ -50,7 +50,7 @@ type query struct {
 	Port        *int            `json:"port"`
 	AddressType json.RawMessage `json:"addressType"` // 4, 6, -1 for a Unix socket, "udp4" or "udp6"
 	FD          *int            `json:"fd,omitzero"`
-	Flags       *int            `json:"flags,omitzero"`
+	Flags       int             `json:"flags,omitzero"`
 	Backlog     json.RawMessage `json:"backlog,omitzero"` // a number, or false
 	ReadableAll bool            `json:"readableAll,omitzero"`
 	WritableAll bool            `json:"writableAll,omitzero"`
@@ -58,7 +58,7 @@ type query struct {
 
 // Node's flags of a socket.
 const (
-	flagV6Only    = 1
+	flagV6Only    = 1 // which is the option's value
 	flagReuseAddr = 4 // of a UDP socket
 )
 
@@ -80,27 +80,20 @@ func (m message) errno() (n int) {
 // key returns the name of what a worker asks for. Workers with the same key share it. Node's
 // workers would accept any name; this is Node's own.
 func (q query) key() string {
-	address, port, fd := "null", "null", "undefined"
-	if q.Address != nil {
-		address = *q.Address
-	}
-	if q.Port != nil {
-		port = strconv.Itoa(*q.Port)
-	}
-	if q.FD != nil {
-		fd = strconv.Itoa(*q.FD)
-	}
+	address, port, fd := textOf(q.Address, "null"), textOf(q.Port, "null"), textOf(q.FD, "undefined")
 	return fmt.Sprintf("%s:%s:%s:%s:%d", address, port, q.kind(), fd, q.Index)
 }
 
-// kind returns the address type without quotes.
-func (q query) kind() string {
-	var text string
-	if json.Unmarshal(q.AddressType, &text) == nil && text != "" {
-		return text
+// textOf returns the text of a field, or missing if the field is absent.
+func textOf[T any](field *T, missing string) string {
+	if field == nil {
+		return missing
 	}
-	return string(q.AddressType)
+	return fmt.Sprint(*field)
 }
+
+// kind returns the address type without quotes.
+func (q query) kind() string { return strings.Trim(string(q.AddressType), `"`) }
 
 // backlog returns how many connections may wait.
 func (q query) backlog() (n int) {
@@ -114,10 +107,7 @@ func (q query) backlog() (n int) {
 // String returns the address for people. It is quoted, because a worker may send anything.
 func (q query) String() string {
 	const longest = 108 // a Unix socket's path
-	address := ""
-	if q.Address != nil {
-		address = *q.Address
-	}
+	address := textOf(q.Address, "")
 	if q.Port != nil && *q.Port >= 0 {
 		address = net.JoinHostPort(address, strconv.Itoa(*q.Port))
 	}

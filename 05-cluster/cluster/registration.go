@@ -40,11 +40,8 @@ func (r *registration) request(s server) error {
 		return err
 	}
 	ready := r.query
-	switch addr := r.addr.(type) {
-	case *net.TCPAddr:
-		ready.Port = &addr.Port
-	case *net.UDPAddr:
-		ready.Port = &addr.Port
+	if ip, ok := r.addr.(interface{ AddrPort() netip.AddrPort }); ok {
+		ready.Port = new(int(ip.AddrPort().Port()))
 	}
 	return r.primary.send(message{Act: actListening, Where: &ready, Data: null})
 }
@@ -74,26 +71,22 @@ func (r *registration) unregister() {
 func (c *primaryConn) nextIndex(q query) query {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i := c.indexes[q.key()]
-	if i == nil {
-		i = new(index)
-		c.indexes[q.key()] = i
-	}
+	key := q.key()
+	i := c.indexes[key]
 	q.Index = i.next
-	i.next++
-	i.open++
+	c.indexes[key] = index{next: i.next + 1, open: i.open + 1}
 	return q
 }
 
-// freeIndex makes the indexes of an address start again at 0, as in Node, when its last server
-// is closed.
+// freeIndex restarts an address's indexes at 0, as Node does, after its last server closes.
 func (c *primaryConn) freeIndex(q query) {
 	q.Index = 0
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if i := c.indexes[q.key()]; i.open > 1 {
-		i.open--
-		return
+	i := c.indexes[q.key()]
+	i.open--
+	c.indexes[q.key()] = i
+	if i.open == 0 {
+		delete(c.indexes, q.key())
 	}
-	delete(c.indexes, q.key())
 }

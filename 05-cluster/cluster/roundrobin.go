@@ -6,16 +6,13 @@ import (
 	"slices"
 )
 
-// roundRobin is the picker of RoundRobin: the oldest connection goes to the idle worker that
-// was served least recently. Node takes the worker that has been idle longest, and so gives
-// more to faster workers.
+// roundRobin is the picker of RoundRobin: the oldest connection goes to the idle worker served
+// least recently. Node chooses the longest idle, which favours faster workers.
 type roundRobin struct {
 	queue []*os.File
 	turn  int
 	turns map[*Worker]int // the last turn of each
 }
-
-func newRoundRobin() *roundRobin { return &roundRobin{turns: map[*Worker]int{}} }
 
 func (r *roundRobin) push(conn *os.File) { r.queue = append(r.queue, conn) }
 

@@ -10,29 +10,26 @@ import (
 
 // Serve is http.Serve for a worker. When the worker must leave, Serve finishes the requests,
 // for as long as the primary's DrainTimeout allows, and returns nil; then exit. From then on
-// each answer has Connection: close, so that the client sends its next request to another
-// worker. Serve closes l.
+// each answer has Connection: close, which sends the client to another worker. Serve closes l.
 func Serve(l net.Listener, handler http.Handler) error {
 	server := drain.New(handler)
-	served, drained := make(chan struct{}), make(chan struct{})
+	served := make(chan struct{})
+	var err error
 	go func() {
-		defer close(drained)
-		select {
-		case <-served:
-		case <-Leaving():
-			primary, _ := self()
-			ctx, cancel := context.WithTimeout(context.Background(), primary.drain)
-			defer cancel()
-			server.Drain(ctx)
-		}
+		defer close(served)
+		err = server.Serve(l)
 	}()
-	err := server.Serve(l)
 	select {
+	case <-served:
 	case <-Leaving():
-		err = nil
-	default:
-		close(served)
 	}
-	<-drained
-	return err
+	primary, _ := self()
+	if primary == nil || !primary.leaving() {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), primary.drain)
+	defer cancel()
+	server.Drain(ctx)
+	<-served
+	return nil
 }

@@ -68,7 +68,9 @@ func (s Settings) withDefaults() (Settings, error) {
 }
 
 // tick is the unit of all timeouts that the primary counts in ticks.
-func (s Settings) tick() time.Duration { return min(s.AcceptTimeout, s.QueueTimeout) / 10 }
+func (s Settings) tick() time.Duration {
+	return max(min(s.AcceptTimeout, s.QueueTimeout)/10, time.Millisecond)
+}
 
 // channel returns the bounds of the channel to a worker. They are enough for the protocol,
 // and keep a hostile worker from using much of our memory.

@@ -14,8 +14,6 @@ type shared struct {
 	socket *os.File
 }
 
-func newShared(pt *port) shared { return shared{pt, os.NewFile(uintptr(pt.fd), pt.key)} }
-
 // addWorker replies with the socket.
 func (s shared) addWorker(w *Worker, reply message) {
 	reply.Errno = json.RawMessage("0")

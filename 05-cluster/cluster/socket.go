@@ -17,7 +17,7 @@ func openSocket(q query) (fd int, err error) {
 	if q.FD != nil && *q.FD >= 0 { // one of our descriptors, which could be anything
 		return -1, unix.ENOTSUP
 	}
-	switch kind := q.kind(); kind {
+	switch q.kind() {
 	case "-1":
 		return openUnix(q)
 	case "4", "6":
@@ -55,19 +55,10 @@ func openIP(q query, kind int, address netip.Addr) (fd int, err error) {
 	if port < 0 || port > 65535 {
 		return -1, unix.EINVAL
 	}
-	flags := 0
-	if q.Flags != nil {
-		flags = *q.Flags
-	}
-	options := socketOptions{
-		backlog:   q.backlog(),
-		reuseAddr: kind == unix.SOCK_STREAM || flags&flagReuseAddr != 0,
-	}
 	if address.Is4() {
-		return options.open(unix.AF_INET, kind, &unix.SockaddrInet4{Port: port, Addr: address.As4()})
+		return q.open(unix.AF_INET, kind, &unix.SockaddrInet4{Port: port, Addr: address.As4()})
 	}
-	options.v6Only = flags&flagV6Only != 0
-	return options.open(unix.AF_INET6, kind, &unix.SockaddrInet6{Port: port, Addr: address.As16(), ZoneId: zone(address)})
+	return q.open(unix.AF_INET6, kind, &unix.SockaddrInet6{Port: port, Addr: address.As16(), ZoneId: zone(address)})
 }
 
 // zone returns the number of the network interface that an address belongs to, or 0.
@@ -83,8 +74,7 @@ func openUnix(q query) (fd int, err error) {
 	if q.Address == nil || *q.Address == "" {
 		return -1, unix.EINVAL
 	}
-	options := socketOptions{backlog: q.backlog()}
-	fd, err = options.open(unix.AF_UNIX, unix.SOCK_STREAM, &unix.SockaddrUnix{Name: *q.Address})
+	fd, err = q.open(unix.AF_UNIX, unix.SOCK_STREAM, &unix.SockaddrUnix{Name: *q.Address})
 	if err == unix.ENOENT {
 		err = unix.EACCES // as libuv reports it
 	}
@@ -109,12 +99,8 @@ func (q query) chmodSocket() {
 	}
 }
 
-type socketOptions struct {
-	reuseAddr, v6Only bool
-	backlog           int
-}
-
-func (o socketOptions) open(family, kind int, address unix.Sockaddr) (fd int, err error) {
+// open opens a socket at an address, with the options in the query.
+func (q query) open(family, kind int, address unix.Sockaddr) (fd int, err error) {
 	syscall.ForkLock.RLock() // a child must not inherit it
 	fd, err = unix.Socket(family, kind, 0)
 	if err == nil {
@@ -124,21 +110,21 @@ func (o socketOptions) open(family, kind int, address unix.Sockaddr) (fd int, er
 	if err != nil {
 		return -1, err
 	}
-	if err := o.bind(fd, family, kind, address); err != nil {
+	if err := q.bind(fd, family, kind, address); err != nil {
 		unix.Close(fd)
 		return -1, err
 	}
 	return fd, nil
 }
 
-func (o socketOptions) bind(fd, family, kind int, address unix.Sockaddr) error {
-	if o.reuseAddr {
+func (q query) bind(fd, family, kind int, address unix.Sockaddr) error {
+	if kind == unix.SOCK_STREAM && family != unix.AF_UNIX || q.Flags&flagReuseAddr != 0 {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 			return err
 		}
 	}
 	if family == unix.AF_INET6 {
-		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, toInt(o.v6Only)); err != nil {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, q.Flags&flagV6Only); err != nil {
 			return err
 		}
 	}
@@ -148,14 +134,7 @@ func (o socketOptions) bind(fd, family, kind int, address unix.Sockaddr) error {
 	if kind == unix.SOCK_DGRAM {
 		return nil
 	}
-	return unix.Listen(fd, o.backlog)
-}
-
-func toInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
+	return unix.Listen(fd, q.backlog())
 }
 
 // socknameOf returns the address of an IP socket in Node's words, or nil.

@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// asked is the query of a worker that writes this.
-func asked(t *testing.T, text string) query {
+// parseQuery returns the query that a worker sends as this text.
+func parseQuery(t *testing.T, text string) query {
 	t.Helper()
 	var q query
 	require.NoError(t, json.Unmarshal([]byte(text), &q))
 	return q
 }
 
-// A socket has the options that Node asks for.
+// A socket must have the options that Node asks for.
 func TestOpenOptions(t *testing.T) {
 	option := func(fd, level, name int) int {
 		value, err := unix.GetsockoptInt(fd, level, name)
@@ -35,7 +35,7 @@ func TestOpenOptions(t *testing.T) {
 		{`{"address":"127.0.0.1","addressType":"udp4","fd":-1,"flags":4}`, 1, -1, unix.SOCK_DGRAM},
 		{`{"address":"::","port":0,"addressType":"udp6","fd":-1,"flags":1}`, 0, 1, unix.SOCK_DGRAM},
 	} {
-		fd, err := openSocket(asked(t, test.query))
+		fd, err := openSocket(parseQuery(t, test.query))
 		if err == unix.EADDRNOTAVAIL || err == unix.EAFNOSUPPORT {
 			continue // no IPv6 here
 		}
@@ -52,7 +52,8 @@ func TestOpenOptions(t *testing.T) {
 	}
 }
 
-// What cannot be opened is an error for the worker, and leaves nothing open.
+// The worker must get an error for a socket that cannot be opened, and no descriptor may
+// be left.
 func TestOpenErrors(t *testing.T) {
 	before, _ := unix.Dup(0)
 	unix.Close(before)
@@ -69,34 +70,36 @@ func TestOpenErrors(t *testing.T) {
 		`{"address":"/` + strings.Repeat("x", 200) + `","port":-1,"addressType":-1}`: unix.EINVAL,
 		`{"address":"127.0.0.1","port":0,"addressType":"tcp"}`:                       unix.EINVAL,
 	} {
-		_, err := openSocket(asked(t, text))
-		require.Equal(t, want, errnoOf(err), text)
+		_, err := openSocket(parseQuery(t, text))
+		require.Equal(t, want, err, text)
 	}
 	after, _ := unix.Dup(0)
 	unix.Close(after)
 	require.Equal(t, before, after, "the next descriptor is the same")
 }
 
+// The backlog must be Node's default if the query has no positive number.
 func TestBacklog(t *testing.T) {
 	for text, want := range map[string]int{``: 511, `"backlog":false,`: 511, `"backlog":0,`: 511, `"backlog":7,`: 7} {
-		require.Equal(t, want, asked(t, `{`+text+`"index":0}`).backlog())
+		require.Equal(t, want, parseQuery(t, `{`+text+`"index":0}`).backlog())
 	}
 }
 
-// The servers of one address have numbers, which begin anew when all of them are closed.
+// The servers of one address must have different indexes, which start again when all are
+// closed.
 func TestIndexes(t *testing.T) {
-	l := &primaryConn{indexes: map[string]*index{}}
-	q := asked(t, `{"address":null,"port":0,"addressType":4}`)
-	first, second := l.nextIndex(q), l.nextIndex(q)
+	c := &primaryConn{indexes: map[string]index{}}
+	q := parseQuery(t, `{"address":null,"port":0,"addressType":4}`)
+	first, second := c.nextIndex(q), c.nextIndex(q)
 	require.Equal(t, []int{0, 1}, []int{first.Index, second.Index})
-	l.freeIndex(first)
-	require.Equal(t, 2, l.nextIndex(q).Index)
-	l.freeIndex(second)
-	l.freeIndex(q)
-	require.Zero(t, l.nextIndex(q).Index)
+	c.freeIndex(first)
+	require.Equal(t, 2, c.nextIndex(q).Index)
+	c.freeIndex(second)
+	c.freeIndex(q)
+	require.Zero(t, c.nextIndex(q).Index)
 }
 
-// What a worker has written does not disturb a terminal.
+// An address that a worker sends must not disturb a terminal.
 func TestQueryString(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"address":null,"port":80}`:           ":80",
@@ -105,6 +108,6 @@ func TestQueryString(t *testing.T) {
 		`{"address":"\u001b[31m\n","port":-1}`: `\x1b[31m\n`,
 		`{"address":null,"port":null}`:         "",
 	} {
-		require.Equal(t, want, asked(t, text).String())
+		require.Equal(t, want, parseQuery(t, text).String())
 	}
 }

@@ -14,8 +14,7 @@ type Status struct {
 	Pid    int    `json:"pid"`
 	Policy Policy `json:"policy"`
 	Size   int    `json:"size"` // the number of workers that must run
-	// Restarting says whether failed workers are restarted: on, suspended, probing, or off
-	// in a shutdown.
+	// Restarting of failed workers is on, suspended, probing, or, in a shutdown, off.
 	Restarting string         `json:"restarting"`
 	Waiting    int            `json:"waiting"` // connections that no worker has, at all ports
 	Reset      int            `json:"reset"`   // connections so far that no worker could have
@@ -59,8 +58,7 @@ const (
 	ReloadCanceled = supervise.ReloadCanceled
 )
 
-// Status returns a snapshot. It measures memory, which may take a few milliseconds for each
-// worker.
+// Status returns a snapshot. It measures memory, which may take milliseconds for each worker.
 func (p *Primary) Status() Status {
 	s := p.status()
 	for i := range s.Workers {
@@ -107,8 +105,7 @@ func (w *Worker) status(supervised supervise.WorkerStatus) WorkerStatus {
 		Restarts: supervised.Restarts,
 	}
 	if w.primary.settings.Policy != None {
-		accepted, pending := w.accepted, len(w.pending)
-		s.Accepted, s.Pending = &accepted, &pending
+		s.Accepted, s.Pending = new(w.accepted), new(len(w.pending))
 	}
 	return s
 }

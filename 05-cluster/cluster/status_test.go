@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"os"
 	"strconv"
 	"syscall"
@@ -13,134 +12,128 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Each state of a worker is told.
+// The status must report each state of a worker.
 func TestStatusStates(t *testing.T) {
 	t.Parallel()
-	r, next := startChanging(t, Settings{DrainTimeout: patience}, "sleep", "60")
+	h, setCommand := startChanging(t, Settings{DrainTimeout: patience}, "sleep", "60")
 	for _, words := range [][]string{
-		{"sleep", "60"}, {"go", "late"}, {"go", "has closed"}, goHTTP, {"go", "hostile", "never accepts"}, {"go", "cuts off"},
+		{"sleep", "60"}, {"go", "delayed"}, {"go", "closes its port"}, goHTTP, {"go", "hostile", "never accepts"}, {"go", "disconnects"},
 	} {
-		next(words...)
-		_, err := r.Fork()
+		setCommand(words...)
+		_, err := h.Fork()
 		require.NoError(t, err)
 	}
-	r.listeningOf(r.Workers()[2]) // and does not any more
-	stubborn := r.Workers()[4]
-	r.listeningOf(stubborn)
+	h.listeningOf(h.Workers()[2]) // and closes its port then
+	stubborn := h.Workers()[4]
+	h.listeningOf(stubborn)
 	stubborn.Leave()
-	r.requireTruth(5, nil, "starting", "online", "online", "listening", "leaving", "disconnected")
+	h.requireStatus(5, nil, "starting", "online", "online", "listening", "leaving", "disconnected")
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // some of them do not leave
-	require.ErrorIs(t, r.Shutdown(ctx), context.Canceled)
-	r.requireTruth(0, nil)
+	cancel() // some workers do not leave
+	require.ErrorIs(t, h.Shutdown(ctx), context.Canceled)
+	h.requireStatus(0, nil)
 }
 
 func init() {
-	roles["has closed"] = func(...string) error {
+	roles["closes its port"] = func(...string) error {
 		w, key, err := joinAndListen()
 		if err != nil {
 			return err
 		}
-		w.tell(message{Cmd: command, Act: actClose, Key: key})
-		return forever()
+		w.send(message{Cmd: command, Act: actClose, Key: key})
+		return hang()
 	}
-	roles["cuts off"] = func(...string) error {
+	roles["disconnects"] = func(...string) error {
 		w, err := joinCluster()
 		if err != nil {
 			return err
 		}
 		w.Disconnect()
-		return forever()
+		return hang()
 	}
 }
 
-// Where the primary hands out connections it knows who has accepted how many, and has one
-// that it has not accepted.
+// If the primary gives out the connections, the status must count those that a worker has
+// accepted, and those that it was given and has not accepted.
 func TestStatusConnections(t *testing.T) {
-	each(t, func(t *testing.T, worker []string) {
-		r, next := startChanging(t, Settings{AcceptTimeout: patience}, worker...)
-		workers, address := r.fork(1)
+	eachWorker(t, func(t *testing.T, worker []string) {
+		h, setCommand := startChanging(t, Settings{AcceptTimeout: patience}, worker...)
+		workers, address := h.fork(1)
 		for range 3 {
-			require.Equal(t, name(workers[0]), get(t, "tcp", address))
+			require.Equal(t, answerOf(workers[0]), get(t, "tcp", address))
 		}
-		require.Eventually(t, func() bool { // the answer may be faster than the news of it
-			status := r.Status().Workers[0]
+		require.Eventually(t, func() bool { // the client may have the answer first
+			status := h.Status().Workers[0]
 			return *status.Accepted == 3 && *status.Pending == 0
 		}, patience, time.Millisecond)
-		next("go", "hostile", "never accepts")
-		stubborn, _ := r.fork(1)
+		setCommand("go", "hostile", "never accepts")
+		stubborn, _ := h.fork(1)
 		require.Eventually(t, func() bool {
 			dial(t, "tcp", address)
-			return *r.Status().Workers[1].Pending == 1
+			return *h.Status().Workers[1].Pending == 1
 		}, patience, time.Millisecond)
-		require.Zero(t, *r.Status().Workers[1].Accepted)
-		r.requireTruth(2, nil, listening(2)...)
+		require.Zero(t, *h.Status().Workers[1].Accepted)
+		h.requireStatus(2, nil, allListening(2)...)
 		stubborn[0].Signal(syscall.SIGKILL)
 	})
 }
 
-// Where the kernel does, nobody knows.
+// If the kernel gives out the connections, the status must not count them.
 func TestStatusConnectionsUnknown(t *testing.T) {
 	t.Parallel()
-	r := startPrimary(t, Settings{Policy: None}, goHTTP...)
-	_, address := r.fork(1)
+	h := startPrimary(t, Settings{Policy: None}, goHTTP...)
+	_, address := h.fork(1)
 	require.Contains(t, get(t, "tcp", address), "worker")
-	status := r.Status()
+	status := h.Status()
 	require.Equal(t, None, status.Policy)
 	require.Nil(t, status.Workers[0].Accepted)
 	require.Nil(t, status.Workers[0].Pending)
-	r.requireTruth(1, nil, "listening")
+	h.requireStatus(1, nil, "listening")
 }
 
-// Who was turned away is counted, for good.
+// Connections that were reset must be counted from then on.
 func TestStatusReset(t *testing.T) {
 	t.Parallel()
-	r := startPrimary(t, Settings{AcceptTimeout: 100 * time.Millisecond, QueueTimeout: 200 * time.Millisecond}, goHTTP...)
-	_, address := r.fork(1)
-	require.NoError(t, r.Scale(0))
-	r.requireTruth(0, nil)
+	h := startPrimary(t, Settings{QueueTimeout: 200 * time.Millisecond}, goHTTP...)
+	_, address := h.fork(1)
+	require.NoError(t, h.Scale(0))
+	h.requireStatus(0, nil)
 	for range 3 {
-		conn, err := net.Dial("tcp", address)
-		if err == nil { // or it was too late already
-			_, err = conn.Read(make([]byte, 1))
-			conn.Close()
-		}
-		require.ErrorIs(t, err, syscall.ECONNRESET)
+		requireReset(t, address)
 	}
-	require.Equal(t, 3, r.Status().Reset)
-	require.Zero(t, r.Status().Waiting)
-	r.fork(1)
-	require.Equal(t, 3, r.Status().Reset)
-	r.requireTruth(1, nil, "listening")
+	require.Equal(t, 3, h.Status().Reset)
+	require.Zero(t, h.Status().Waiting)
+	h.fork(1)
+	require.Equal(t, 3, h.Status().Reset)
+	h.requireStatus(1, nil, "listening")
 }
 
-// Restarts are those of a place after failures, and a reload clears places.
+// The status must count the restarts in a worker's slot. A reload starts a new count.
 func TestStatusRestarts(t *testing.T) {
 	t.Parallel()
-	policy := patient()
 	begun := time.Now()
-	r := startPrimary(t, Settings{Restart: &policy}, goHTTP...)
-	workers, _ := r.fork(2)
+	h := startPrimary(t, Settings{Restart: restartAtOnce()}, goHTTP...)
+	workers, _ := h.fork(2)
 	for restarts := range 3 {
-		require.Equal(t, restarts, r.restartsOf(workers[0]))
-		require.Zero(t, r.restartsOf(workers[1]))
+		require.Equal(t, restarts, h.restartsOf(workers[0]))
+		require.Zero(t, h.restartsOf(workers[1]))
 		workers[0].Signal(syscall.SIGKILL)
-		r.exitOf(workers[0])
-		workers[0] = await(r, func(Listening) bool { return true }).Worker
+		h.exitOf(workers[0])
+		workers[0] = await(h, func(Listening) bool { return true }).Worker
 	}
-	r.requireTruth(2, nil, listening(2)...)
-	for _, s := range r.Status().Workers {
+	h.requireStatus(2, nil, allListening(2)...)
+	for _, s := range h.Status().Workers {
 		require.WithinRange(t, s.Started, begun, time.Now())
 	}
-	require.NoError(t, r.Reload(t.Context()))
-	for _, w := range r.Workers() {
-		require.Zero(t, r.restartsOf(w))
+	require.NoError(t, h.Reload(t.Context()))
+	for _, w := range h.Workers() {
+		require.Zero(t, h.restartsOf(w))
 	}
-	r.requireTruth(2, done(2), listening(2)...)
+	h.requireStatus(2, doneReload(2), allListening(2)...)
 }
 
-func (r *harness) restartsOf(w *Worker) int {
-	for _, s := range r.Status().Workers {
+func (h *harness) restartsOf(w *Worker) int {
+	for _, s := range h.Status().Workers {
 		if s.ID == w.ID() {
 			return s.Restarts
 		}
@@ -148,11 +141,11 @@ func (r *harness) restartsOf(w *Worker) int {
 	return -1
 }
 
-// The names in JSON are a promise to those who read it.
+// The names in JSON are a promise.
 func TestStatusJSON(t *testing.T) {
 	t.Parallel()
-	r := startPrimary(t, Settings{}, goHTTP...)
-	text, err := json.Marshal(r.Status())
+	h := startPrimary(t, Settings{}, goHTTP...)
+	text, err := json.Marshal(h.Status())
 	require.NoError(t, err)
 	require.Equal(t, `{"pid":`+strconv.Itoa(os.Getpid())+`,"policy":"rr","size":0,"restarting":"on",`+
 		`"waiting":0,"reset":0,"ports":[],"workers":[],"reload":null}`, string(text))

@@ -15,100 +15,100 @@ import (
 	"playing-with-processes/internal/clitest"
 )
 
-// All of 127.0.0.0/8 is this computer, on Linux: it can be many clients.
+// On Linux, all of 127.0.0.0/8 is this computer: it can be many clients.
 
-// getAs is get for a client with this address.
-func getAs(t *testing.T, client netip.Addr, address string) string {
+// getFrom is get for a client with this address.
+func getFrom(t *testing.T, client netip.Addr, address string) string {
 	t.Helper()
 	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(client, 0))}
 	conn, err := dialer.Dial("tcp", address)
 	require.NoError(t, err)
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(patience))
-	require.NoError(t, askFor(conn))
+	require.NoError(t, sendRequest(conn))
 	return body(t, conn)
 }
 
-// meet lets each client come three times, in mixed order and side by side, and returns
-// whom it has stats. Each must meet one worker only.
-func meet(t *testing.T, address string, clients []netip.Addr) (stats map[netip.Addr]string) {
+// getFromEach makes three requests for each client, in random order and side by side, and
+// returns which worker has answered. For each client it must be one worker.
+func getFromEach(t *testing.T, address string, clients []netip.Addr) (workers map[netip.Addr]string) {
 	t.Helper()
-	visits := slices.Repeat(clients, 3)
-	rand.Shuffle(len(visits), func(i, j int) { visits[i], visits[j] = visits[j], visits[i] })
-	stats = map[netip.Addr]string{}
-	strayed := map[netip.Addr]string{}
+	requests := slices.Repeat(clients, 3)
+	rand.Shuffle(len(requests), func(i, j int) { requests[i], requests[j] = requests[j], requests[i] })
+	workers = map[netip.Addr]string{}
+	moved := map[netip.Addr]string{}
 	var mu sync.Mutex
 	var done sync.WaitGroup
-	for some := range slices.Chunk(visits, len(visits)/10) {
+	for some := range slices.Chunk(requests, len(requests)/10) {
 		done.Go(func() {
 			for _, client := range some {
-				who := getAs(t, client, address)
+				worker := getFrom(t, client, address)
 				mu.Lock()
-				if before, ok := stats[client]; ok && who != before {
-					strayed[client] = who
+				if before, ok := workers[client]; ok && worker != before {
+					moved[client] = worker
 				}
-				stats[client] = who
+				workers[client] = worker
 				mu.Unlock()
 			}
 		})
 	}
 	done.Wait()
-	require.Empty(t, strayed, "they have stats another, too")
-	return stats
+	require.Empty(t, moved, "these clients got another worker, too")
+	return workers
 }
 
-// requireSpread requires that nobody has less than four fifths of a fair share.
-func requireSpread(t *testing.T, when string, stats map[netip.Addr]string, workers []*Worker) {
+// requireEvenSpread requires that each worker has at least four fifths of an even share.
+func requireEvenSpread(t *testing.T, when string, answers map[netip.Addr]string, workers []*Worker) {
 	t.Helper()
 	var shares []int
 	for _, w := range workers {
 		share := 0
-		for _, who := range stats {
-			if who == name(w) {
+		for _, worker := range answers {
+			if worker == answerOf(w) {
 				share++
 			}
 		}
 		shares = append(shares, share)
 	}
-	t.Logf("%s: the clients of each worker, of %d: %v", when, len(stats), shares)
+	t.Logf("%s: the clients of each worker, of %d: %v", when, len(answers), shares)
 	for _, share := range shares {
-		require.GreaterOrEqual(t, share, len(stats)/len(workers)*4/5)
+		require.GreaterOrEqual(t, share, len(answers)/len(workers)*4/5)
 	}
 }
 
-// Each client meets one worker, as long as that is there, and then one other. Whoever
-// goes or comes, nobody else has to move.
+// Each client must get one worker as long as that worker runs, and then one other. No
+// other client may move when a worker leaves or joins.
 func TestStickyClients(t *testing.T) {
 	clients := make([]netip.Addr, clitest.Times(200, 1000))
 	for i := range clients {
 		clients[i] = netip.AddrFrom4([4]byte{127, 1, byte(i / 250), byte(1 + i%250)})
 	}
-	each(t, func(t *testing.T, worker []string) {
-		for how, end := range map[string]func(r *harness, w *Worker) (next []*Worker){
+	eachWorker(t, func(t *testing.T, words []string) {
+		for how, end := range map[string]func(h *harness, w *Worker) (next []*Worker){
 			"leaves": func(_ *harness, w *Worker) []*Worker {
 				w.Leave()
 				return nil
 			},
-			"is replaced": func(r *harness, w *Worker) []*Worker {
+			"is replaced": func(h *harness, w *Worker) []*Worker {
 				w.Signal(syscall.SIGKILL)
-				r.exitOf(w)
-				return []*Worker{await(r, func(Listening) bool { return true }).Worker}
+				h.exitOf(w)
+				return []*Worker{await(h, func(Listening) bool { return true }).Worker}
 			},
 		} {
 			t.Run(how, func(t *testing.T) {
-				r := startPrimary(t, Settings{Policy: Sticky}, worker...)
-				workers, address := r.fork(4)
-				before := meet(t, address, clients)
-				requireSpread(t, "at first", before, workers)
+				h := startPrimary(t, Settings{Policy: Sticky}, words...)
+				workers, address := h.fork(4)
+				before := getFromEach(t, address, clients)
+				requireEvenSpread(t, "at first", before, workers)
 				gone := workers[1]
-				workers = append(slices.Delete(workers, 1, 2), end(r, gone)...)
-				after := meet(t, address, clients)
-				requireSpread(t, "after one "+how, after, workers)
-				for client, who := range before {
-					if who == name(gone) {
-						require.NotEqual(t, who, after[client])
+				workers = append(slices.Delete(workers, 1, 2), end(h, gone)...)
+				after := getFromEach(t, address, clients)
+				requireEvenSpread(t, "after a worker "+how, after, workers)
+				for client, worker := range before {
+					if worker == answerOf(gone) {
+						require.NotEqual(t, worker, after[client])
 					} else {
-						require.Equal(t, who, after[client])
+						require.Equal(t, worker, after[client])
 					}
 				}
 			})
@@ -116,26 +116,27 @@ func TestStickyClients(t *testing.T) {
 	})
 }
 
-// A worker that hangs holds up its own clients only, and at its end another serves them.
+// A frozen worker must delay its own clients only, and after its end another worker
+// serves them.
 func TestStickyFrozen(t *testing.T) {
-	each(t, func(t *testing.T, worker []string) {
-		r := startPrimary(t, Settings{Policy: Sticky}, worker...)
-		workers, address := r.fork(2)
-		i := slices.IndexFunc(workers, func(w *Worker) bool { return name(w) == get(t, "tcp", address) })
-		its, other := workers[i], workers[1-i]
+	eachWorker(t, func(t *testing.T, worker []string) {
+		h := startPrimary(t, Settings{Policy: Sticky}, worker...)
+		workers, address := h.fork(2)
+		i := slices.IndexFunc(workers, func(w *Worker) bool { return answerOf(w) == get(t, "tcp", address) })
+		frozen, other := workers[i], workers[1-i]
 		neighbour := netip.MustParseAddr("127.0.0.2")
 		for range 3 { // two of them may have the same bucket
-			if getAs(t, neighbour, address) != name(other) {
+			if getFrom(t, neighbour, address) != answerOf(other) {
 				neighbour = neighbour.Next()
 			}
 		}
-		given := freeze(t, r, its, address)
-		waits := dial(t, "tcp", address)
-		require.NoError(t, askFor(waits))
-		require.Equal(t, name(other), getAs(t, neighbour, address))
-		its.Signal(syscall.SIGKILL)
-		require.Equal(t, name(other), body(t, given))
-		require.Equal(t, name(other), body(t, waits))
-		require.Equal(t, 1, r.exitOf(its).Returned)
+		given := freeze(t, h, frozen, address)
+		waiting := dial(t, "tcp", address)
+		require.NoError(t, sendRequest(waiting))
+		require.Equal(t, answerOf(other), getFrom(t, neighbour, address))
+		frozen.Signal(syscall.SIGKILL)
+		require.Equal(t, answerOf(other), body(t, given))
+		require.Equal(t, answerOf(other), body(t, waiting))
+		require.Equal(t, 1, h.exitOf(frozen).Returned)
 	})
 }

@@ -12,15 +12,14 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
 
-// stickyBench is a bench with two idle workers. Who comes by a pipe has another bucket than
-// who comes by TCP.
+// fakeSticky returns a fake primary with two idle workers. A connection from a pipe and a
+// connection over TCP have different buckets.
 func fakeSticky(t *testing.T) (p *Primary, a, b *Worker, d *dispatcher, s *sticky) {
 	t.Helper()
 	p = fakePrimary(t)
@@ -29,7 +28,7 @@ func fakeSticky(t *testing.T) (p *Primary, a, b *Worker, d *dispatcher, s *stick
 	b, _ = p.addWorker(t)
 	s = d.picker.(*sticky)
 	same := func() bool { return s.bucketOf(netip.MustParseAddr("127.0.0.1")) == s.bucketOf(netip.Addr{}) }
-	for range 3 { // one seed in 65536 is not right
+	for range 3 { // one seed in 65,536 is unsuitable
 		if same() {
 			s.seed = maphash.MakeSeed()
 		}
@@ -38,24 +37,24 @@ func fakeSticky(t *testing.T) (p *Primary, a, b *Worker, d *dispatcher, s *stick
 	return p, a, b, d, s
 }
 
-// comeFrom is somebody from this bucket.
-func comeFrom(t *testing.T, d *dispatcher, h bucket) *os.File {
+// pushConnFrom queues a connection from this bucket.
+func pushConnFrom(t *testing.T, d *dispatcher, b bucket) *os.File {
 	t.Helper()
 	conn, other, err := os.Pipe()
 	require.NoError(t, err)
 	t.Cleanup(func() { conn.Close(); other.Close() })
 	d.push(conn)
 	s := d.picker.(*sticky)
-	s.queue[len(s.queue)-1].bucket = h
+	s.queue[len(s.queue)-1].bucket = b
 	d.dispatch()
 	return conn
 }
 
-// knock connects, and returns when that can be taken from the kernel's queue.
-func knock(t *testing.T, d *dispatcher) net.Conn {
+// dialQueued connects, and returns once the connection is in the kernel's queue.
+func dialQueued(t *testing.T, d *dispatcher) net.Conn {
 	t.Helper()
 	conn := dial(t, "tcp", d.port.address)
-	d.socket.raw.Control(func(fd uintptr) {
+	control(d.socket.file, func(fd int) {
 		for err := error(unix.EINTR); err == unix.EINTR; {
 			_, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(patience.Milliseconds()))
 		}
@@ -63,98 +62,80 @@ func knock(t *testing.T, d *dispatcher) net.Conn {
 	return conn
 }
 
-// has is the connection that has been given to a worker, and its number, or nil.
-func has(w *Worker) (conn *os.File, seq int64) {
-	if seq = given(w); seq < 0 {
-		return nil, seq
-	}
-	return w.pending[seq].conn, seq
-}
-
-// soon lets the goroutines of a bench go on until it is so.
-func (p *Primary) soon(t *testing.T, so func() bool) {
-	t.Helper()
-	p.mu.Unlock()
-	defer p.mu.Lock()
-	require.Eventually(t, func() bool {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return so()
-	}, patience, time.Millisecond)
-}
-
-// ownersOf are the numbers of the workers that these buckets belong to.
+// ownersOf returns the IDs of the workers that own these buckets.
 func (s *sticky) ownersOf(buckets ...bucket) (ids []int) {
-	for _, h := range buckets {
-		ids = append(ids, s.owner(h).ID())
+	for _, b := range buckets {
+		ids = append(ids, s.owner(b).ID())
 	}
 	return ids
 }
 
-// A newcomer is for the worker that has the fewest, and stays with it: who joins takes
-// nobody from the others, and only what belonged to one that leaves is spread again.
+// A new bucket must go to the worker that owns the fewest, and stay there. A worker that
+// joins takes no buckets, and only the buckets of a worker that leaves get new owners.
 func TestStickyOwners(t *testing.T) {
 	p, _, b, _, s := fakeSticky(t)
 	require.Empty(t, cmp.Diff([]int{1, 2, 1, 2, 1}, s.ownersOf(10, 20, 30, 40, 50)))
 	require.Empty(t, cmp.Diff([]int{2, 1, 1, 2, 1}, s.ownersOf(20, 10, 50, 40, 30)), "in any order")
 	p.addWorker(t)
-	require.Empty(t, cmp.Diff([]int{1, 2, 1, 2, 1}, s.ownersOf(10, 20, 30, 40, 50)), "one has joined")
-	require.Empty(t, cmp.Diff([]int{3, 3, 2}, s.ownersOf(60, 70, 80)), "newcomers")
+	require.Empty(t, cmp.Diff([]int{1, 2, 1, 2, 1}, s.ownersOf(10, 20, 30, 40, 50)), "a worker has joined")
+	require.Empty(t, cmp.Diff([]int{3, 3, 2}, s.ownersOf(60, 70, 80)), "new buckets")
 	b.leavePorts()
 	require.NotContains(t, idsOf(slices.Collect(maps.Keys(s.buckets))), b.ID())
 	require.NotContains(t, idsOf(slices.Collect(maps.Values(s.owners))), b.ID())
-	require.Empty(t, cmp.Diff([]int{1, 3, 1, 1, 1}, s.ownersOf(10, 20, 30, 40, 50)), "one has left")
+	require.Empty(t, cmp.Diff([]int{1, 3, 1, 1, 1}, s.ownersOf(10, 20, 30, 40, 50)), "a worker has left")
 	require.Empty(t, cmp.Diff([]int{3, 3, 3}, s.ownersOf(60, 70, 80)))
 }
 
-// Who waits for a busy worker does not hold up those of an idle one.
+// A connection that waits for a busy worker must not delay a connection for an idle
+// worker.
 func TestStickyOvertakes(t *testing.T) {
 	_, a, b, d, s := fakeSticky(t)
 	s.ownersOf(10, 20)
-	first := comeFrom(t, d, 10)
-	comeFrom(t, d, 10)
-	third := comeFrom(t, d, 20)
-	conn, _ := has(a)
+	first := pushConnFrom(t, d, 10)
+	pushConnFrom(t, d, 10)
+	third := pushConnFrom(t, d, 20)
+	conn, _ := givenConn(a)
 	require.Same(t, first, conn)
-	conn, _ = has(b)
+	conn, _ = givenConn(b)
 	require.Same(t, third, conn)
 	require.Equal(t, 1, d.picker.len())
 }
 
-// Those of one worker are served in the order in which they came, whoever else waits.
+// The connections of one worker must be served in the order of their arrival.
 func TestStickyOrder(t *testing.T) {
 	_, a, b, d, s := fakeSticky(t)
 	s.ownersOf(10, 20, 30)
-	var came []*os.File
+	var arrived []*os.File
 	var served []int
 	for range 4 {
-		came = append(came, comeFrom(t, d, 10), comeFrom(t, d, 30)) // both are of a
-		comeFrom(t, d, 20)
+		arrived = append(arrived, pushConnFrom(t, d, 10), pushConnFrom(t, d, 30)) // a owns both buckets
+		pushConnFrom(t, d, 20)
 	}
-	for conn, seq := has(a); conn != nil; conn, seq = has(a) {
-		served = append(served, slices.Index(came, conn))
+	for conn, seq := givenConn(a); conn != nil; conn, seq = givenConn(a) {
+		served = append(served, slices.Index(arrived, conn))
 		a.connAnswered(seq, true)
 	}
 	require.Empty(t, cmp.Diff([]int{0, 1, 2, 3, 4, 5, 6, 7}, served))
-	require.Equal(t, 3, d.picker.len(), "those of the other, who has one")
+	require.Equal(t, 3, d.picker.len(), "those of b, which has a connection")
 	require.Len(t, b.pending, 1)
 }
 
-// Who was refused waits for the same worker, though the other one is idle.
+// A connection that was refused must wait for the same worker, though another worker is
+// idle.
 func TestStickyRefused(t *testing.T) {
 	_, a, b, d, _ := fakeSticky(t)
-	come(t, d)
-	want, seq := has(a)
+	pushConn(t, d)
+	want, seq := givenConn(a)
 	a.connAnswered(seq, false)
-	require.Equal(t, int64(-1), given(b))
+	require.Equal(t, int64(-1), givenSeq(b))
 	require.Equal(t, 1, d.picker.len())
 	d.retry(a)
-	conn, _ := has(a)
+	conn, _ := givenConn(a)
 	require.Same(t, want, conn)
 }
 
-// When a worker has gone, those who wait for it are for another, and so is the one whom it
-// had not accepted.
+// After a worker is gone, the connections that wait for it must go to another worker, and
+// so must the connection that it had not accepted.
 func TestStickyReturned(t *testing.T) {
 	for how, returns := range map[string]func(d *dispatcher, a *Worker, conn *os.File, seq int64){
 		"dead":    func(d *dispatcher, _ *Worker, conn *os.File, _ int64) { d.requeue(conn) },
@@ -162,66 +143,67 @@ func TestStickyReturned(t *testing.T) {
 	} {
 		t.Run(how, func(t *testing.T) {
 			p, a, b, d, _ := fakeSticky(t)
-			come(t, d)
-			come(t, d)
-			returned, seq := has(a)
+			pushConn(t, d)
+			pushConn(t, d)
+			returned, seq := givenConn(a)
 			a.leavePorts()
-			_, first := has(b)
-			require.GreaterOrEqual(t, first, int64(0), "who has waited")
+			_, first := givenConn(b)
+			require.GreaterOrEqual(t, first, int64(0), "the connection that has waited")
 			returns(d, a, returned, seq)
-			p.addWorker(t) // another that is idle, and not the owner
+			p.addWorker(t) // an idle worker that is not the owner
 			b.connAnswered(first, true)
-			conn, _ := has(b)
+			conn, _ := givenConn(b)
 			require.Same(t, returned, conn)
 			require.Equal(t, 1, d.pending)
 		})
 	}
 }
 
-// When too many wait for one worker the first of them goes to another, for once; so nobody
-// is held up by it who is for another.
-func TestStickyMaxLine(t *testing.T) {
+// When too many connections wait for one worker, the first of them must go to another
+// worker, for once, so that they do not delay the connections of other workers.
+func TestStickyMaxQueue(t *testing.T) {
 	p, a, b, d, _ := fakeSticky(t)
-	p.soon(t, func() bool { return d.waiting })
+	p.eventually(t, func() bool { return d.waiting })
 	for range 1 + maxQueue {
-		come(t, d)
+		pushConn(t, d)
 	}
 	require.Equal(t, maxQueue, d.picker.len())
-	require.Equal(t, int64(-1), given(b))
+	require.Equal(t, int64(-1), givenSeq(b))
 	first := d.picker.(*sticky).queue[0]
-	come(t, d)
+	pushConn(t, d)
 	require.Equal(t, maxQueue, d.picker.len())
-	conn, seq := has(b)
+	conn, seq := givenConn(b)
 	require.Same(t, first.conn, conn)
 	require.Same(t, a, d.picker.(*sticky).owners[first.bucket])
 	b.connAnswered(seq, true)
-	require.Equal(t, int64(-1), given(b))
-	a.connAnswered(given(a), false)
-	require.Equal(t, maxQueue, d.picker.len(), "it is full, and one more goes to the other")
-	_, seq = has(b)
+	require.Equal(t, int64(-1), givenSeq(b))
+	a.connAnswered(givenSeq(a), false)
+	require.Equal(t, maxQueue, d.picker.len(), "the queue is full, and one more goes to the other worker")
+	_, seq = givenConn(b)
 	b.connAnswered(seq, true)
-	own := comeFrom(t, d, first.bucket+1)
-	conn, _ = has(b)
+	own := pushConnFrom(t, d, first.bucket+1)
+	conn, _ = givenConn(b)
 	require.Same(t, own, conn)
 }
 
-// Who is turned away is told, here as well as in the kernel's queue, and counted.
-func TestStickyTurnAway(t *testing.T) {
+// Connections that are rejected must be reset, in the primary and in the kernel's queue,
+// and counted.
+func TestStickyRejectAll(t *testing.T) {
 	p, a, b, d, _ := fakeSticky(t)
-	knock(t, d)
+	dialQueued(t, d)
 	d.dispatch()
-	require.GreaterOrEqual(t, given(a), int64(0))
-	here := knock(t, d)
+	require.GreaterOrEqual(t, givenSeq(a), int64(0))
+	queued := dialQueued(t, d)
 	d.dispatch()
 	require.Equal(t, 1, d.picker.len())
-	come(t, d)
-	require.GreaterOrEqual(t, given(b), int64(0))
-	kernel := knock(t, d)
+	pushConn(t, d)
+	require.GreaterOrEqual(t, givenSeq(b), int64(0))
+	kernel := dialQueued(t, d)
 	d.dispatch()
-	require.Equal(t, 1, d.picker.len(), "nobody is idle")
+	require.Equal(t, 1, d.picker.len(), "no worker is idle")
 	d.port.rejectAll()
 	require.Zero(t, d.picker.len())
-	for _, conn := range []net.Conn{here, kernel} {
+	for _, conn := range []net.Conn{queued, kernel} {
 		_, err := io.ReadAll(conn)
 		require.ErrorIs(t, err, syscall.ECONNRESET)
 	}
@@ -230,8 +212,8 @@ func TestStickyTurnAway(t *testing.T) {
 	require.Equal(t, 2, d.pending, "the workers keep what they have")
 }
 
-// A client has one address, whether the socket is for both families or not, and over a Unix
-// socket none.
+// A client must have one address, whether the socket is for both families or not, and
+// none over a Unix socket.
 func TestStickyClientAddress(t *testing.T) {
 	loopback, loopback6 := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1")
 	for name, test := range map[string]struct {
@@ -267,33 +249,33 @@ func TestStickyClientAddress(t *testing.T) {
 	}
 }
 
-// All clients of a Unix socket meet one worker, and when it has gone, one other.
+// All clients of a Unix socket must get one worker and, when it has left, one other.
 func TestStickyUnix(t *testing.T) {
-	each(t, func(t *testing.T, worker []string) {
+	eachWorker(t, func(t *testing.T, words []string) {
 		path := filepath.Join(t.TempDir(), "socket")
-		words := append(slices.Clone(worker[:len(worker)-1]), path)
+		words = append(slices.Clone(words[:len(words)-1]), path)
 		if words[0] == "go" {
 			words[2] = "unix"
 		}
-		r := startPrimary(t, Settings{Policy: Sticky}, words...)
-		workers, _ := r.fork(3)
-		meetOne := func() (who string) {
-			var met sync.Map
+		h := startPrimary(t, Settings{Policy: Sticky}, words...)
+		workers, _ := h.fork(3)
+		onlyWorker := func() (worker string) {
+			var answers sync.Map
 			var done sync.WaitGroup
 			for range 50 {
-				done.Go(func() { met.Store(get(t, "unix", path), true) })
+				done.Go(func() { answers.Store(get(t, "unix", path), true) })
 			}
 			done.Wait()
-			met.Range(func(name, _ any) bool {
-				require.Empty(t, who, "they have met another, too")
-				who = name.(string)
+			answers.Range(func(name, _ any) bool {
+				require.Empty(t, worker, "they got another worker, too")
+				worker = name.(string)
 				return true
 			})
-			return who
+			return worker
 		}
-		first := meetOne()
-		require.Equal(t, first, meetOne())
-		workers[slices.IndexFunc(workers, func(w *Worker) bool { return name(w) == first })].Leave()
-		require.NotEqual(t, first, meetOne())
+		first := onlyWorker()
+		require.Equal(t, first, onlyWorker())
+		workers[slices.IndexFunc(workers, func(w *Worker) bool { return answerOf(w) == first })].Leave()
+		require.NotEqual(t, first, onlyWorker())
 	})
 }

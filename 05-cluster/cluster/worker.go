@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// maxOutgoing is how many messages may wait for a worker that does not read. A working
-	// one has a single connection of each port to answer, and a few replies.
+	// maxOutgoing is how many messages may wait for a worker that does not read. A worker
+	// that reads has a connection of each port to answer, and a few replies.
 	maxOutgoing = 256
 	// maxPorts keeps a worker from using up the primary's descriptors.
 	maxPorts = 64
@@ -89,28 +89,23 @@ func (w *Worker) leaving() bool { return w.process.State() >= supervise.Leaving 
 // it has accepted what it was given, and its last connection is not brand-new. But it asks
 // early enough to leave half of the time for finishing.
 func (w *Worker) requestLeave(ctx context.Context) {
+	w.primary.mu.Lock()
+	defer w.primary.mu.Unlock()
 	half := w.primary.settings.DrainTimeout / 2
 	for {
 		deadline, _ := ctx.Deadline()
 		patience := time.Until(deadline)
-		w.primary.mu.Lock()
 		w.leavePorts()
-		if w.settled() || patience <= half {
+		settled := len(w.pending) == 0 && time.Since(w.lastAccepted) >= settleTime
+		if settled || patience <= half {
 			patience = max(patience, half) // this process may have been suspended
 			w.enqueue(message{Act: actDisconnect, Within: patience.Milliseconds()}, nil)
-			w.primary.mu.Unlock()
 			return
 		}
 		w.primary.mu.Unlock()
-		select {
-		case <-time.After(settleTime):
-		case <-ctx.Done():
-		}
+		time.Sleep(settleTime)
+		w.primary.mu.Lock()
 	}
-}
-
-func (w *Worker) settled() bool {
-	return len(w.pending) == 0 && time.Since(w.lastAccepted) >= settleTime
 }
 
 // handleMessage handles one message, and reports whether we have waited for it.
@@ -128,7 +123,7 @@ func (w *Worker) handleMessage(raw ipc.Message) (expected bool) {
 	case m.Act == actOnline && !w.joined:
 		w.joined = true
 		w.process.Online()
-		p.events.add(Online{w})
+		p.report(Online{w})
 	case m.Act == actQuery && m.Where != nil:
 		w.answerQuery(m)
 	case m.Act == actListening && m.Where != nil:
@@ -150,7 +145,9 @@ func (w *Worker) answerQuery(m message) {
 	reply := message{Ack: &m.Seq, Key: m.Where.key(), Data: null}
 	pt, err := w.primary.port(w, *m.Where, m.Data)
 	if err != nil {
-		reply.Errno = strconv.AppendInt(nil, -int64(errnoOf(err)), 10)
+		errno := syscall.EINVAL
+		errors.As(err, &errno)
+		reply.Errno = strconv.AppendInt(nil, -int64(errno), 10)
 		w.enqueue(reply, nil)
 		return
 	}
@@ -161,18 +158,11 @@ func (w *Worker) answerQuery(m message) {
 	pt.addWorker(w, reply)
 }
 
-// errnoOf returns the error number that Node's protocol has for an error.
-func errnoOf(err error) syscall.Errno {
-	errno := syscall.EINVAL
-	errors.As(err, &errno)
-	return errno
-}
-
 // listening makes the worker ready with its first server.
 func (w *Worker) listening(q query) {
 	if !w.leaving() {
 		w.process.Ready()
-		w.primary.events.add(Listening{w, q.String()})
+		w.primary.report(Listening{w, q.String()})
 	}
 }
 
@@ -199,8 +189,7 @@ func (w *Worker) leavePorts() {
 	}
 }
 
-// leaveRequested handles a worker that leaves by itself. That is no failure; it is replaced
-// as after the retire notice of chapter 04.
+// leaveRequested handles a worker that leaves by itself, which is no failure. It is replaced.
 func (w *Worker) leaveRequested(seq int64) {
 	w.enqueue(message{Ack: &seq, Within: w.primary.settings.DrainTimeout.Milliseconds()}, nil)
 	if !w.leaving() {
@@ -257,5 +246,5 @@ func (w *Worker) disconnected(last error) {
 		w.process.Kill(fmt.Sprintf("its channel had to be closed: %v", last))
 	}
 	w.leavePorts()
-	w.primary.events.add(Disconnect{w})
+	w.primary.report(Disconnect{w})
 }

@@ -113,7 +113,7 @@ func (w *Worker) watchStart() {
 	s := w.supervisor
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.reload.isCandidate(w) { // a reload has its own timeout
+	if w.state == Starting && !s.reload.isCandidate(w) { // a reload has its own timeout
 		w.kill(fmt.Sprintf("still starting after %v", timeout))
 	}
 }

@@ -1,4 +1,4 @@
-// A server that answers with the request, while that comes: node echo.js
+// A server that answers with the body of the request, while it still arrives: node echo.js
 require('node:http').createServer((request, response) => {
   response.flushHeaders()
   request.pipe(response)

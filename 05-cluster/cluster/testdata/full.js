@@ -1,4 +1,4 @@
-// A server that has room for so many connections: node full.js MOST
+// A server that has room for some connections: node full.js NUMBER
 const server = require('node:net').createServer((socket) => socket.write(`worker ${process.pid}\n`))
 server.maxConnections = Number(process.argv[2])
 server.listen(0, '127.0.0.1')

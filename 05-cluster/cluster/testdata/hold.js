@@ -1,5 +1,5 @@
-// A server that begins its work and never ends it: / is read and not answered, and of
-// /half the first half is answered.
+// A server that never finishes its work: it does not answer /, and answers only the first
+// half of /half.
 //
 // node hold.js HOST:PORT
 const [, host, port] = /^(.*):(\d+)$/.exec(process.argv[2])

@@ -1,4 +1,4 @@
-// A server that says who answers: node http.js HOST:PORT, or node http.js PATH
+// A server that answers with its pid: node http.js HOST:PORT, or node http.js PATH
 const [, host, port] = /^(.*):(\d+)$/.exec(process.argv[2]) ?? []
 require('node:http').createServer((request, response) => {
   response.end(`worker ${process.pid}`)

@@ -1,4 +1,4 @@
-// A server that says who answers: node https.js CERTIFICATE KEY
+// A server that answers with its pid: node https.js CERTIFICATE KEY
 const fs = require('node:fs')
 const https = require('node:https')
 const [cert, key] = process.argv.slice(2).map((path) => fs.readFileSync(path))

@@ -1,5 +1,5 @@
-// Servers that tell where they listen, or why not: node listen.js OPTIONS..., those of
-// listen() as JSON
+// Servers that print where they listen, or why not: node listen.js OPTIONS..., which are
+// those of listen(), as JSON
 const http = require('node:http')
 process.argv.slice(2).forEach((options, i) => {
   const server = http.createServer((request, response) => response.end(`server ${i}`))

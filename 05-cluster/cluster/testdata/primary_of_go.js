@@ -1,8 +1,9 @@
-// Node's own primary, which does what it is told and tells what happens:
+// Node's own primary, which obeys commands and reports what happens:
 //
 // node primary_of_go.js BINARY ROLE ARGS...
 //
-// Each event is a line of JSON; given and refused are those of a connection. Its commands are lines:
+// Each event is a line of JSON; given and refused are about a connection. Each command is a
+// line:
 // fork | fork SCRIPT ARGS... | restart | disconnect ID | kill ID SIGNAL
 // The end of its input is the end of the cluster.
 const cluster = require('node:cluster')
@@ -10,7 +11,7 @@ const cluster = require('node:cluster')
 const node = process.execPath
 const [binary, role, ...args] = process.argv.slice(2)
 
-const tell = (event, worker, more) =>
+const report = (event, worker, more) =>
   console.log(JSON.stringify({ event, id: worker.id, pid: worker.process.pid, ...more }))
 
 // cluster has no setting for what it runs: it is whatever execPath is.
@@ -20,11 +21,11 @@ const fork = (execPath, exec, args) => {
   const worker = cluster.fork()
   const { send } = worker.process
   worker.process.send = function (message, ...rest) {
-    if (message.act === 'newconn') tell('given', worker)
+    if (message.act === 'newconn') report('given', worker)
     return send.call(this, message, ...rest)
   }
   worker.process.on('internalMessage', ({ accepted }) => {
-    if (accepted === false) tell('refused', worker)
+    if (accepted === false) report('refused', worker)
   })
 }
 
@@ -35,11 +36,11 @@ const commands = {
   kill: (id, signal) => cluster.workers[id].kill(signal)
 }
 
-cluster.on('fork', (worker) => tell('fork', worker))
-cluster.on('online', (worker) => tell('online', worker))
-cluster.on('listening', (worker, address) => tell('listening', worker, address))
+cluster.on('fork', (worker) => report('fork', worker))
+cluster.on('online', (worker) => report('online', worker))
+cluster.on('listening', (worker, address) => report('listening', worker, address))
 cluster.on('exit', (worker, code, signal) =>
-  tell('exit', worker, { code, signal, polite: worker.exitedAfterDisconnect }))
+  report('exit', worker, { code, signal, left: worker.exitedAfterDisconnect }))
 
 require('node:readline').createInterface({ input: process.stdin })
   .on('line', (line) => {

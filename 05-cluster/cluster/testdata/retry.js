@@ -1,4 +1,4 @@
-// A server that tries until the port is free: node retry.js HOST PORT
+// A server that tries to listen until the port is free: node retry.js HOST PORT
 const [host, port] = process.argv.slice(2)
 const server = require('node:net').createServer((socket) => socket.end(`worker ${process.pid}`))
 server.on('error', ({ code }) => {

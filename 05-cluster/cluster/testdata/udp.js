@@ -1,5 +1,5 @@
-// Sockets that answer each packet: node udp.js OPTIONS..., those of bind() and the type
-// as JSON
+// Sockets that answer each packet: node udp.js OPTIONS..., which are those of bind() and
+// the type, as JSON
 const dgram = require('node:dgram')
 process.argv.slice(2).map((text) => JSON.parse(text)).forEach((options, i) => {
   const socket = dgram.createSocket(options.type)

@@ -1,0 +1,172 @@
+package cluster
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"playing-with-processes/internal/ipc"
+	"playing-with-processes/internal/restart"
+)
+
+// nodeEnds are the ways in which ends.js can end, and what a primary reports.
+var nodeEnds = []struct {
+	how       string
+	code      int
+	announced bool
+	reason    restart.Reason
+	why       string
+}{
+	{"/disconnect", 0, true, restart.Exited, ""},
+	{"/kill", 0, true, restart.Exited, ""},
+	{"/channel", 0, false, restart.Exited, ""},
+	{"/exit/0", 0, false, restart.Exited, ""},
+	{"/exit/3", 3, false, restart.Crashed, ""},
+	{"/crash", 1, false, restart.Crashed, "TypeError: all is lost"},
+}
+
+// However a worker ends, it must be replaced, and its replacement must listen.
+func TestNodeEnds(t *testing.T) {
+	eachNodePolicy(t, func(t *testing.T, policy Policy) {
+		c := startOwnCluster(t, policy, 1, "testdata/ends.js")
+		for _, end := range nodeEnds {
+			e := c.endWorker(end.how)
+			require.Equal(t, ipc.Exit{Code: end.code}, e.Exit, end.how)
+			require.Equal(t, end.announced, e.AfterDisconnect, end.how)
+			require.Equal(t, end.reason, e.Reason, end.how)
+			require.Equal(t, end.why, e.Why, end.how)
+			if end.why == "" {
+				requireSilent(t, e.Worker)
+			}
+		}
+		anyListening(c.harness)
+	})
+}
+
+// Node's own primary must report the same.
+func TestNodeEndsUnderNode(t *testing.T) {
+	eachNodePolicy(t, func(t *testing.T, policy Policy) {
+		c := startNodeCluster(t, policy, 1, "testdata/ends.js")
+		for _, end := range nodeEnds {
+			e := c.endWorker(end.how)
+			require.Equal(t, ipc.Exit{Code: end.code}, e.Exit, end.how)
+			require.Equal(t, end.announced, e.AfterDisconnect, end.how)
+		}
+		c.stop()
+	})
+}
+
+// A worker that is asked to leave must finish its requests.
+func TestNodeLeave(t *testing.T) {
+	t.Parallel()
+	for how, leave := range map[string]func(h *harness, w *Worker){
+		"leave":    func(_ *harness, w *Worker) { w.Leave() },
+		"shutdown": func(h *harness, _ *Worker) { go h.Shutdown(h.t.Context()) },
+	} {
+		t.Run(how, func(t *testing.T) {
+			eachNodePolicy(t, func(t *testing.T, policy Policy) {
+				h, _ := startTraced(t, Settings{Policy: policy, DrainTimeout: patience}, "testdata/echo.js")
+				workers, address := h.fork(1)
+				e := newEcho(t, address)
+				e.begin("close")
+				leave(h, workers[0])
+				h.awaitLine(`receive .*"act":"close".*`)
+				e.end()
+				require.NoError(t, e.err)
+				exit := h.exitOf(workers[0])
+				require.Zero(t, exit.Exit)
+				require.True(t, exit.AfterDisconnect)
+				requireSilent(t, workers[0])
+			})
+		})
+	}
+}
+
+// A connection on which Node's server answers one request after the other must be cut off
+// after DrainTimeout.
+func TestNodeDrainTimeout(t *testing.T) {
+	eachNodePolicy(t, func(t *testing.T, policy Policy) {
+		const drain = 500 * time.Millisecond
+		h, _ := startTraced(t, Settings{Policy: policy, DrainTimeout: drain}, "testdata/echo.js")
+		workers, address := h.fork(1)
+		e := newEcho(t, address)
+		e.begin("keep-alive")
+		asked := time.Now()
+		workers[0].Leave()
+		h.awaitLine(`receive .*"act":"close".*`)
+		for e.err == nil {
+			e.endAndBegin()
+		}
+		require.GreaterOrEqual(t, time.Since(asked), drain)
+		exit := h.exitOf(workers[0])
+		require.Equal(t, syscall.SIGTERM, exit.Exit.Signal)
+		require.True(t, exit.AfterDisconnect)
+	})
+}
+
+// echoClient is a client of echo.js. Its requests last as long as it wants.
+type echoClient struct {
+	conn     net.Conn
+	answers  *bufio.Reader
+	response *http.Response
+	err      error // the first error
+}
+
+func newEcho(t *testing.T, address string) *echoClient {
+	conn := dial(t, "tcp", address)
+	return &echoClient{conn: conn, answers: bufio.NewReader(conn)}
+}
+
+const (
+	echoBegin = "POST / HTTP/1.1\r\nHost: x\r\nConnection: %s\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"
+	echoEnd   = "4\r\nlast\r\n0\r\n\r\n"
+)
+
+func (e *echoClient) begin(connection string) {
+	e.send(fmt.Sprintf(echoBegin, connection))
+	e.readFirst()
+}
+
+func (e *echoClient) end() {
+	e.send(echoEnd)
+	e.readLast()
+}
+
+// endAndBegin sends the next request in the same packet.
+func (e *echoClient) endAndBegin() {
+	e.send(echoEnd + fmt.Sprintf(echoBegin, "keep-alive"))
+	e.readLast()
+	e.readFirst()
+}
+
+func (e *echoClient) send(text string) {
+	if e.err == nil {
+		_, e.err = io.WriteString(e.conn, text)
+	}
+}
+
+func (e *echoClient) readFirst() {
+	if e.err == nil {
+		e.response, e.err = http.ReadResponse(e.answers, nil)
+	}
+	if e.err == nil {
+		_, e.err = io.ReadFull(e.response.Body, make([]byte, len("first")))
+	}
+}
+
+func (e *echoClient) readLast() {
+	if e.err != nil {
+		return
+	}
+	var rest []byte
+	if rest, e.err = io.ReadAll(e.response.Body); e.err == nil && string(rest) != "last" {
+		e.err = fmt.Errorf("the answer ends with %q", rest)
+	}
+}

@@ -1,0 +1,148 @@
+package cluster
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A port without workers must reset and report its connections after a number of ticks,
+// count anew then, and stay for the next worker that asks for it.
+func TestPortWithoutWorkers(t *testing.T) {
+	p := fakePrimary(t)
+	w, d := p.addWorker(t)
+	pt := d.port
+	age := func(ticks int) (events int) {
+		for range ticks {
+			pt.tick(3)
+		}
+		return len(p.Events())
+	}
+	require.Zero(t, age(10), "it has a worker")
+	pt.removeWorker(w)
+	delete(w.ports, pt.key)
+	pushConn(t, d)
+	require.Zero(t, age(2))
+	pt.addWorker(w, message{})
+	<-w.outgoing
+	require.GreaterOrEqual(t, givenSeq(w), int64(0))
+	require.Zero(t, age(1))
+	pt.removeWorker(w)
+	pushConn(t, d)
+	require.Zero(t, age(2), "it counts anew")
+	require.Equal(t, 1, age(1))
+	require.Equal(t, Rejected{pt.address, 1}, <-p.Events())
+	pushConn(t, d)
+	require.Zero(t, age(2))
+	require.Contains(t, p.ports, pt.key)
+	p.addWorker(t)
+	require.Same(t, pt, p.ports[pt.key], "the same port is asked for again")
+}
+
+// All servers of a port must share what the first of them has sent, within a bound, and a
+// worker must have a bounded number of ports.
+func TestPortData(t *testing.T) {
+	p := fakePrimary(t)
+	w, d := p.addWorker(t)
+	ask := func(index int, data string) message {
+		q := query{Index: index, Address: new(string), Port: new(int), AddressType: []byte("4")}
+		*q.Address = "127.0.0.1"
+		w.answerQuery(message{Where: &q, Data: []byte(data)})
+		return (<-w.outgoing).message
+	}
+	require.Nil(t, d.port.data)
+	require.Equal(t, `"keys"`, string(ask(0, `"keys"`).Data))
+	require.Equal(t, `"keys"`, string(ask(0, `"others"`).Data))
+	require.Equal(t, -7, ask(0, `"`+string(make([]byte, maxData))+`"`).errno())
+	for i := 1; i < maxPorts; i++ {
+		require.Zero(t, ask(i, "null").errno())
+	}
+	require.Equal(t, -24, ask(maxPorts, "null").errno())
+}
+
+// A connection that is refused after the port was released must be reset.
+func TestRefusedAfterRelease(t *testing.T) {
+	t.Parallel()
+	h := startPrimary(t, Settings{}, "go", "closes and refuses")
+	_, address := h.fork(1)
+	requireReset(t, address)
+	_, err := net.Dial("tcp", address)
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+}
+
+func init() {
+	roles["closes and refuses"] = func(...string) error {
+		w, key, err := joinAndListen()
+		if err != nil {
+			return err
+		}
+		given := w.awaitConn()
+		w.send(message{Cmd: command, Act: actClose, Key: key})
+		w.answerConn(given, false)
+		return hang()
+	}
+}
+
+// A port that no worker asks for again must be released, as when each worker has a port
+// of its own.
+func TestUnusedPortReleased(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var h *harness
+	h = startPrimary(t, Settings{
+		Restart:      restartAtOnce(),
+		QueueTimeout: 200 * time.Millisecond,
+		Command:      func() *exec.Cmd { return h.workerCommand("go", "own port", dir) },
+	})
+	workers, path := h.fork(1)
+	require.Equal(t, answerOf(workers[0]), get(t, "unix", path))
+	workers[0].Signal(syscall.SIGKILL)
+	next := await(h, func(e Listening) bool { return e.Worker != workers[0] })
+	require.Eventually(t, func() bool {
+		_, err := os.Lstat(path)
+		return os.IsNotExist(err)
+	}, patience, time.Millisecond)
+	require.Equal(t, answerOf(next.Worker), get(t, "unix", next.Address))
+	h.Primary.mu.Lock()
+	defer h.Primary.mu.Unlock()
+	require.Len(t, h.ports, 1)
+}
+
+func init() {
+	roles["own port"] = func(args ...string) error {
+		return roles["http"]("unix", filepath.Join(args[0], fmt.Sprint(os.Getpid())))
+	}
+}
+
+// A file that has taken the place of a Unix socket must stay.
+func TestReplacedSocketFileStays(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "socket")
+	h := startPrimary(t, Settings{}, "go", "http", "unix", path)
+	h.fork(1)
+	require.NoError(t, os.Remove(path))
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	require.NoError(t, h.Shutdown(t.Context()))
+	require.FileExists(t, path)
+}
+
+// A relative path must be relative to the worker's working directory.
+func TestRelativeSocketPath(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var h *harness
+	h = startPrimary(t, Settings{Command: func() *exec.Cmd {
+		cmd := h.workerCommand("go", "http", "unix", "socket")
+		cmd.Dir = dir
+		return cmd
+	}})
+	workers, _ := h.fork(1)
+	require.Equal(t, answerOf(workers[0]), get(t, "unix", filepath.Join(dir, "socket")))
+}

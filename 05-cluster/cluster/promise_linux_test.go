@@ -1,0 +1,123 @@
+package cluster
+
+import (
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"playing-with-processes/internal/clitest"
+)
+
+// The promises for which a worker has to be frozen, as only Linux reports it.
+
+// freeze stops a worker, and connects until it was given one of the connections. The
+// others were answered.
+func freeze(t *testing.T, h *harness, w *Worker, address string) (given net.Conn) {
+	t.Helper()
+	w.Signal(syscall.SIGSTOP)
+	clitest.RequireStopped(t, w.Pid())
+	for {
+		conn := dial(t, "tcp", address)
+		require.NoError(t, sendRequest(conn))
+		if h.waitsForAccept(w, conn) {
+			return conn
+		}
+		require.NotEqual(t, answerOf(w), body(t, conn))
+	}
+}
+
+// waitsForAccept reports whether a worker was given conn. Otherwise conn was answered.
+func (h *harness) waitsForAccept(w *Worker, conn net.Conn) (waits bool) {
+	require.Eventually(h.t, func() bool {
+		h.Primary.mu.Lock()
+		defer h.Primary.mu.Unlock()
+		for _, c := range w.pending {
+			waits = waits || peer(c.conn).String() == conn.LocalAddr().String()
+		}
+		return waits || readable(conn)
+	}, patience, time.Millisecond)
+	return waits
+}
+
+// L2: a connection that a worker was given and has not accepted must not be lost with it.
+// Under Node's primary its client hangs.
+func TestPendingConnectionRequeued(t *testing.T) {
+	eachWorker(t, func(t *testing.T, worker []string) {
+		h := startPrimary(t, Settings{}, worker...)
+		workers, address := h.fork(2)
+		conn := freeze(t, h, workers[0], address)
+		workers[0].Signal(syscall.SIGKILL)
+		require.Equal(t, answerOf(workers[1]), body(t, conn))
+		require.Equal(t, 1, h.exitOf(workers[0]).Returned)
+	})
+}
+
+// L2: if there is no other worker, the connection must wait for the next worker.
+func TestPendingConnectionWaitsForReplacement(t *testing.T) {
+	eachWorker(t, func(t *testing.T, worker []string) {
+		h := startPrimary(t, Settings{}, worker...)
+		workers, address := h.fork(1)
+		conn := freeze(t, h, workers[0], address)
+		workers[0].Signal(syscall.SIGKILL)
+		h.exitOf(workers[0])
+		replacement := await(h, func(Forked) bool { return true }).Worker
+		if replacement == workers[0] {
+			replacement = await(h, func(Forked) bool { return true }).Worker
+		}
+		require.Equal(t, answerOf(replacement), body(t, conn))
+	})
+}
+
+// L2: a worker that stays frozen must be killed. If it were only skipped, it could wake
+// up, and two workers would answer.
+func TestAcceptTimeout(t *testing.T) {
+	eachWorker(t, func(t *testing.T, worker []string) {
+		h := startPrimary(t, Settings{AcceptTimeout: 500 * time.Millisecond}, worker...)
+		workers, address := h.fork(2)
+		begun := time.Now()
+		conn := freeze(t, h, workers[0], address)
+		require.Equal(t, answerOf(workers[1]), body(t, conn))
+		require.GreaterOrEqual(t, time.Since(begun), 500*time.Millisecond)
+		exit := h.exitOf(workers[0])
+		require.Equal(t, syscall.SIGKILL, exit.Exit.Signal)
+		require.Equal(t, "it has not accepted a connection for 500ms", exit.Why)
+		require.Equal(t, 1, exit.Returned)
+	})
+}
+
+// L2: if the worker wakes up before AcceptTimeout, it must answer, and no other worker.
+func TestWorkerWakesUp(t *testing.T) {
+	eachWorker(t, func(t *testing.T, worker []string) {
+		h := startPrimary(t, Settings{AcceptTimeout: patience}, worker...)
+		workers, address := h.fork(2)
+		conn := freeze(t, h, workers[0], address)
+		workers[0].Signal(syscall.SIGCONT)
+		require.Equal(t, answerOf(workers[0]), body(t, conn))
+	})
+}
+
+// At a shutdown, connections that are queued already must be served first.
+func TestShutdownServesQueue(t *testing.T) {
+	eachWorker(t, func(t *testing.T, worker []string) {
+		h := startPrimary(t, Settings{}, worker...)
+		workers, address := h.fork(1)
+		waiting := []net.Conn{freeze(t, h, workers[0], address)}
+		for range 10 {
+			conn := dial(t, "tcp", address)
+			require.NoError(t, sendRequest(conn))
+			waiting = append(waiting, conn)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- h.Shutdown(t.Context()) }()
+		requireRefused(t, address)
+		workers[0].Signal(syscall.SIGCONT)
+		for _, conn := range waiting {
+			require.Equal(t, answerOf(workers[0]), body(t, conn))
+		}
+		require.NoError(t, <-ended)
+		require.Zero(t, h.exitOf(workers[0]).Exit)
+	})
+}

@@ -1,0 +1,82 @@
+package cluster
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"playing-with-processes/internal/restart"
+)
+
+// The restarts of a program that cannot be started, or fails, must be suspended and
+// probed, with its first error in the event, and be on again once a probe has proved
+// stable.
+func TestRestartsSuspended(t *testing.T) {
+	t.Parallel()
+	policy := restart.Default(0)
+	policy.Period, policy.StableAfter, policy.FirstPause = 2*time.Second, 200*time.Millisecond, time.Millisecond
+	policy.MaxPause = 10 * time.Millisecond
+	h, setCommand := startChanging(t, Settings{Restart: &policy}, goHTTP...)
+	workers, _ := h.fork(1)
+	setCommand("./missing")
+	workers[0].Signal(syscall.SIGKILL)
+	require.Contains(t, await(h, func(Failed) bool { return true }).Err.Error(), "missing")
+	suspended := await(h, func(e Restarts) bool { return e.State == restart.Suspended })
+	require.Regexp(t, `missing|killed`, suspended.FirstError)
+	require.Positive(t, suspended.Next)
+	setCommand(goHTTP...)
+	await(h, func(e Restarts) bool { return e.State == restart.Probing })
+	await(h, func(e Restarts) bool { return e.State == restart.On })
+	require.Len(t, h.Workers(), 1)
+}
+
+// A worker that leaves by itself is replaced. If it is asked to leave as well, its
+// replacement must stay.
+func TestReplacementStays(t *testing.T) {
+	t.Parallel()
+	settings := Settings{Restart: restartAtOnce(), DrainTimeout: patience}
+	h, setCommand := startChanging(t, settings, "go", "hostile", "leaves and stays")
+	w, err := h.Fork()
+	require.NoError(t, err)
+	setCommand(goHTTP...)
+	second := await(h, func(e Listening) bool { return e.Worker != w }).Worker
+	w.Leave()
+	w.Signal(syscall.SIGKILL)
+	require.True(t, h.exitOf(w).AfterDisconnect)
+	second.Signal(syscall.SIGKILL)
+	await(h, func(e Listening) bool { return e.Worker != w && e.Worker != second })
+}
+
+// A worker that does not join the cluster in time must be killed. A worker that has
+// joined need not listen: it may have another task.
+func TestReadyTimeout(t *testing.T) {
+	t.Parallel()
+	h, setCommand := startChanging(t, Settings{ReadyTimeout: shortReady}, "go", "delayed")
+	joined, err := h.Fork()
+	require.NoError(t, err)
+	h.awaitDelayed()
+	setCommand("sleep", "1000")
+	var silent []*Worker
+	for range 3 {
+		w, err := h.Fork()
+		require.NoError(t, err)
+		silent = append(silent, w)
+	}
+	for _, w := range silent {
+		require.Equal(t, "still starting after 5s", h.exitOf(w).Why)
+	}
+	require.Contains(t, h.ids(), joined.ID())
+}
+
+// The tick must be short enough for both timeouts that are counted in ticks.
+func TestTick(t *testing.T) {
+	t.Parallel()
+	for _, s := range []Settings{
+		{AcceptTimeout: time.Second, QueueTimeout: time.Hour},
+		{AcceptTimeout: time.Hour, QueueTimeout: time.Second},
+	} {
+		require.Equal(t, time.Second/10, s.tick())
+	}
+}
