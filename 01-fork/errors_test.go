@@ -54,7 +54,7 @@ func TestErrors(t *testing.T) {
 			if test.code == 1 && test.args[0] != "worker" {
 				words = append(words, "-below", "100")
 			}
-			clitest.RequireComplaint(t, clitest.Run(t, words...), test.code, name, test.want)
+			clitest.RequireError(t, clitest.Run(t, words...), test.code, name, test.want)
 		})
 	}
 }
@@ -70,7 +70,7 @@ func TestForkFails(t *testing.T) {
 			for _, job := range [][]string{{"-below", endless}, {"-worker", "sleep 1000"}} {
 				got := runLimited(t, limit, append(job, "-n", "100")...)
 				require.Contains(t, got.Stdout, "for share 1 of 100", "no worker was forked")
-				clitest.RequireComplaint(t, got, 1, name, want)
+				clitest.RequireError(t, got, 1, name, want)
 			}
 		})
 	}

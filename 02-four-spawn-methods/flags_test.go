@@ -29,14 +29,14 @@ func TestUsageErrors(t *testing.T) {
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
 			got := clitest.Run(t, append([]string{clitest.Self(t)}, test.args...)...)
-			clitest.RequireComplaint(t, got, 2, name, test.want)
+			clitest.RequireError(t, got, 2, name, test.want)
 		})
 	}
 }
 
 // If no process can be started, the command must report that in one line.
 func TestLimit(t *testing.T) {
-	clitest.RequireComplaint(t, clitest.RunLimited(t, "-n 16"), 1, name, "too many open files")
+	clitest.RequireError(t, clitest.RunLimited(t, "-n 16"), 1, name, "too many open files")
 }
 
 func TestHelp(t *testing.T) {

@@ -114,7 +114,7 @@ func TestErrors(t *testing.T) {
 	for _, test := range tests {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
 			got := clitest.Run(t, append([]string{clitest.Self(t)}, test.args...)...)
-			clitest.RequireComplaint(t, got, test.code, "03-ipc", test.want)
+			clitest.RequireError(t, got, test.code, "03-ipc", test.want)
 		})
 	}
 }

@@ -111,7 +111,7 @@ func TestErrors(t *testing.T) {
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
 			got := clitest.Run(t, append([]string{clitest.Self(t)}, test.args...)...)
-			clitest.RequireComplaint(t, got, test.code, name, test.want)
+			clitest.RequireError(t, got, test.code, name, test.want)
 		})
 	}
 }

@@ -13,13 +13,8 @@ import (
 	"playing-with-processes/internal/ipc"
 )
 
-const (
-	// beatInterval is what a worker promises. Its cost is one small message.
-	beatInterval = time.Second
-	// orphanTimeout is how long a worker without a primary may finish its requests:
-	// nothing would replace or stop it.
-	orphanTimeout = 500 * time.Millisecond
-)
+// beatInterval is what a worker promises. Its cost is one small message.
+const beatInterval = time.Second
 
 // worker is worker.js. It receives the listening socket from its primary and serves on it,
 // until the primary sends stop or is gone.
@@ -52,7 +47,7 @@ func worker(ctx context.Context) error {
 		}
 	}
 	// The channel has ended: the primary is gone, or the drain is done.
-	ctx, cancel := context.WithTimeout(drained, orphanTimeout)
+	ctx, cancel := context.WithTimeout(drained, drain.OrphanTimeout)
 	defer cancel()
 	server.Drain(ctx)
 	return nil

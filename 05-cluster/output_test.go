@@ -119,7 +119,7 @@ func TestErrors(t *testing.T) {
 		t.Run(test.words, func(t *testing.T) {
 			t.Parallel()
 			got := clitest.Run(t, append([]string{clitest.Self(t)}, strings.Fields(test.words)...)...)
-			clitest.RequireComplaint(t, got, test.code, name, test.want)
+			clitest.RequireError(t, got, test.code, name, test.want)
 		})
 	}
 }
@@ -148,7 +148,7 @@ func TestNoNode(t *testing.T) {
 	t.Parallel()
 	cmd := clitest.Command(t, clitest.Self(t), "-exec", nodeWorker)
 	cmd.Env = append(cmd.Env, "PATH=/nowhere")
-	clitest.RequireComplaint(t, clitest.Finish(t, cmd), 1, name, `exec: "node": executable file not found in $PATH`)
+	clitest.RequireError(t, clitest.Finish(t, cmd), 1, name, `exec: "node": executable file not found in $PATH`)
 }
 
 func TestHelp(t *testing.T) {

@@ -10,15 +10,12 @@ import (
 	"syscall"
 	"time"
 
+	"playing-with-processes/internal/drain"
 	"playing-with-processes/internal/ipc"
 )
 
-const (
-	// defaultDrain is how long Serve finishes requests under Node's primary.
-	defaultDrain = 5 * time.Second
-	// orphanTimeout is how long a process without its primary may go on.
-	orphanTimeout = 500 * time.Millisecond
-)
+// defaultDrain is how long Serve finishes requests under Node's primary, which does not say.
+const defaultDrain = 5 * time.Second
 
 // primaryConn is a worker's connection to its primary.
 type primaryConn struct {
@@ -105,7 +102,7 @@ func (c *primaryConn) readLoop() {
 		raw.Close()
 	}
 	// Without a primary there is no port. Node's worker exits at once.
-	time.AfterFunc(orphanTimeout, func() { os.Exit(0) })
+	time.AfterFunc(drain.OrphanTimeout, func() { os.Exit(0) })
 	c.startLeaving(0)
 }
 

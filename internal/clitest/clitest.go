@@ -126,9 +126,9 @@ func RunLimited(t *testing.T, limit string, args ...string) Result {
 	return Finish(t, cmd)
 }
 
-// RequireComplaint requires that the command failed with this exit code and one line, which
+// RequireError requires that the command failed with this exit code and one line, which
 // begins with its name and contains want.
-func RequireComplaint(t *testing.T, got Result, code int, name, want string) {
+func RequireError(t *testing.T, got Result, code int, name, want string) {
 	t.Helper()
 	require.Equal(t, code, got.Code, got.Stderr)
 	require.Contains(t, got.Stderr, want)

@@ -15,6 +15,10 @@ import (
 	"time"
 )
 
+// OrphanTimeout is how long a worker that has lost its primary may finish its requests: nothing
+// would replace or stop it.
+const OrphanTimeout = 500 * time.Millisecond
+
 // headerTimeout bounds how long a client that sends no request can delay the drain.
 const headerTimeout = 5 * time.Second
 
