@@ -29,16 +29,16 @@ type Channel struct {
 	inbox   inbox
 	arrived arrivedFD
 	sent    sent
-	replies []byte                 // to Node's own queries, not yet written
-	sockets map[string]socketCount // by key
+	replies []byte               // to Node's own queries, not yet written
+	conns   map[string]connCount // by key, see countConn
 }
 
 // outgoing is the outgoing stream. Its fields belong to the goroutine that has put the
 // token into writing; the token is the right to write.
 type outgoing struct {
-	writing  chan struct{} // has room for one token
-	written  int64         // bytes passed to the kernel so far
-	longLine int64         // where the last line over maxShortLine ended
+	writing chan struct{} // has room for one token
+	written int64         // bytes passed to the kernel so far
+	longEnd int64         // where the last write of over maxShortLine ended
 }
 
 // incoming is the incoming stream. Its fields belong to the goroutine that has set
@@ -51,7 +51,7 @@ type incoming struct {
 
 // reading is which goroutines read, and why.
 type reading struct {
-	active   bool // one goroutine is in fill
+	active   bool // one goroutine is in readOnce
 	waiting  int  // goroutines in Receive
 	ahead    bool // readAhead runs
 	nonblock bool // the peer is dead: read what is there, and wait for nothing
@@ -73,7 +73,7 @@ func newChannel(fd int, cfg Config) *Channel {
 		closed:  make(chan struct{}),
 		arrived: arrivedFD{fd: -1},
 		sent:    sent{acked: make(chan struct{})},
-		sockets: map[string]socketCount{},
+		conns:   map[string]connCount{},
 	}
 	c.changed.L = &c.mu
 	return c
@@ -134,11 +134,13 @@ func (c *Channel) drain() {
 	c.mu.Lock()
 	c.reading.nonblock = true
 	if c.reading.active || shutdownKeepsQueue {
-		// Wakes a reader that is blocked, and refuses what a grandchild might go on
-		// writing.
+		// This wakes a blocked reader, which must happen even where it also drops
+		// what is in the kernel. And it refuses what a grandchild goes on writing.
 		c.socket.shutdown(unix.SHUT_RD)
 	}
-	c.readUntil(func() bool { return c.ended || c.inbox.over(c.cfg.MaxInbox) })
+	c.readUntil(func() bool {
+		return c.ended || c.inbox.over(c.cfg.MaxInbox) && c.socket.hasUnread()
+	})
 	c.mu.Unlock()
-	c.end(nil)
+	c.end(ErrInboxFull) // unless the end of the stream has ended it
 }

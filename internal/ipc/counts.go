@@ -5,30 +5,30 @@ import (
 	"fmt"
 )
 
-// socketCount counts the connections that a Node server has accepted and sent to us. Node
+// connCount counts the connections that a Node server has accepted and sent to us. Node
 // asks for it in server.getConnections and server.close.
-type socketCount struct {
+type connCount struct {
 	open    int
 	closing bool // the sender waits for the last of them
 }
 
-// countSocket counts one more open connection of key, and returns the function to call
+// countConn counts one more open connection of key, and returns the function to call
 // when it is closed. The caller holds c.mu.
-func (c *Channel) countSocket(key string) (closed func()) {
-	count := c.sockets[key]
+func (c *Channel) countConn(key string) (closed func()) {
+	count := c.conns[key]
 	count.open++
-	c.sockets[key] = count
-	return func() { c.uncountSocket(key) }
+	c.conns[key] = count
+	return func() { c.uncountConn(key) }
 }
 
-func (c *Channel) uncountSocket(key string) {
+func (c *Channel) uncountConn(key string) {
 	c.mu.Lock()
-	count := c.sockets[key]
+	count := c.conns[key]
 	count.open--
-	c.sockets[key] = count
+	c.conns[key] = count
 	last := count.open == 0
 	if last {
-		delete(c.sockets, key)
+		delete(c.conns, key)
 	}
 	c.mu.Unlock()
 	if last && count.closing {
@@ -40,7 +40,7 @@ func (c *Channel) uncountSocket(key string) {
 // replyCount replies to Node's server.getConnections.
 func (c *Channel) replyCount(key string) {
 	c.mu.Lock()
-	open := c.sockets[key].open
+	open := c.conns[key].open
 	c.mu.Unlock()
 	c.reply(fmt.Sprintf(`{"cmd":"NODE_SOCKET_COUNT","key":%s,"count":%d}`, quote(key), open))
 }
@@ -49,9 +49,9 @@ func (c *Channel) replyCount(key string) {
 // closed.
 func (c *Channel) replyClosed(key string) {
 	c.mu.Lock()
-	count, open := c.sockets[key]
+	count, open := c.conns[key]
 	if open {
-		c.sockets[key] = socketCount{count.open, true}
+		c.conns[key] = connCount{count.open, true}
 	}
 	c.mu.Unlock()
 	if !open {

@@ -68,24 +68,24 @@ func Fork(cmd *exec.Cmd) (*Child, error) { return Config{}.Fork(cmd) }
 // announces it in cmd.Env. cmd may be any program; one that does not know the channel
 // just does not use it. The caller must call Wait.
 func (cfg Config) Fork(cmd *exec.Cmd) (*Child, error) {
-	ours, theirs, err := socketpair()
+	parentFD, childFD, err := socketpair()
 	if err != nil {
 		return nil, fmt.Errorf("fork: %w", err)
 	}
-	theirEnd := os.NewFile(uintptr(theirs), "channel")
+	childEnd := os.NewFile(uintptr(childFD), "channel")
 	// If the parent kept it open, the child's death would not end the channel.
-	defer theirEnd.Close()
+	defer childEnd.Close()
 
 	fd := 3 + len(cmd.ExtraFiles)
-	cmd.ExtraFiles = append(cmd.ExtraFiles, theirEnd)
+	cmd.ExtraFiles = append(cmd.ExtraFiles, childEnd)
 	cmd.Env = append(cmd.Environ(),
 		fmt.Sprintf("%s=%d", channelFD, fd), serializationMode+"=json")
 	if cmd.WaitDelay == 0 {
 		cmd.WaitDelay = outputDelay
 	}
-	c := newChannel(ours, cfg)
+	c := newChannel(parentFD, cfg)
 	c.step("socketpair", "two connected AF_UNIX stream sockets: %d stays here, %d is for the child",
-		ours, theirs)
+		parentFD, childFD)
 	if err := cmd.Start(); err != nil {
 		c.end(nil)
 		return nil, fmt.Errorf("fork: %w", err)

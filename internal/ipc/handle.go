@@ -19,8 +19,8 @@ const (
 	kindDatagram = "dgram.Socket" // a UDP socket
 )
 
-// natives are Node's names for the same handles where its receiver must not wrap them in
-// objects of its own, as in its cluster module.
+// natives are Node's names for the same handles where its receiver must pass them on as they
+// are: its cluster module wraps them itself.
 var natives = map[string]string{
 	kindServer:   "net.Native",
 	kindSocket:   "net.Native",
@@ -61,8 +61,8 @@ func kindOf(fd int) (kind, family string, err error) {
 }
 
 // Listener takes the message's handle, which must be a listening socket, or a bound socket
-// that does not listen yet: Listener then makes it listen. Node sends the second kind when
-// workers share a port that the primary does not accept on. The caller closes the
+// that does not listen yet: Listener then makes it listen. A Node primary sends the second
+// kind if its workers accept themselves (cluster.SCHED_NONE). The caller closes the
 // listener. A message and its copies are for one goroutine at a time.
 func (m Message) Listener() (net.Listener, error) {
 	if m.handle != nil && m.handle.file != nil && m.handle.kind == kindSocket {

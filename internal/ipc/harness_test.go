@@ -135,7 +135,7 @@ func receiveAny(t *testing.T, c *Channel) (Message, error) {
 	return c.Receive()
 }
 
-// receiveAll returns everything that the channel delivers until it ends.
+// receiveAll returns everything that the channel delivers until it ends, but no handles.
 func receiveAll(t *testing.T, c *Channel) (data []string, errs []error) {
 	t.Helper()
 	for {
@@ -147,6 +147,7 @@ func receiveAll(t *testing.T, c *Channel) (data []string, errs []error) {
 			errs = append(errs, err)
 		default:
 			data = append(data, string(msg.Data))
+			msg.Close()
 		}
 	}
 }

@@ -143,7 +143,7 @@ func (c *Channel) newHandle(fd int, m internalMessage) (*handle, error) {
 	}
 	h := &handle{file: os.NewFile(uintptr(fd), kind), kind: kind}
 	if m.key != "" && kind == kindSocket {
-		h.closed = c.countSocket(m.key)
+		h.closed = c.countConn(m.key)
 	}
 	return h, nil
 }

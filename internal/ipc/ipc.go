@@ -30,8 +30,8 @@ var (
 	ErrReserved = errors.New(`messages with a cmd that starts with "NODE_" are reserved`)
 	// ErrLineTooLong: a message is longer than Config.MaxLine.
 	ErrLineTooLong = errors.New("line too long")
-	// ErrInboxFull: more than Config.MaxInbox has arrived unread while a handle
-	// awaited its acknowledgement.
+	// ErrInboxFull: the peer has sent more than Config.MaxInbox, and no Receive has taken
+	// it, while a handle awaited its acknowledgement or before the child ended.
 	ErrInboxFull = errors.New("inbox full")
 	// ErrPeerNotReading: the peer sends Node's own queries faster than it reads the
 	// replies.
@@ -49,11 +49,9 @@ type Config struct {
 	// MaxLine is the longest message sent or received, in bytes of JSON; 0 means
 	// 64 MiB. A peer that sends a longer one is disconnected.
 	MaxLine int
-	// MaxInbox bounds what is read ahead while a handle awaits its
-	// acknowledgement, in bytes of memory; 0 means 64 MiB. A peer that sends more
-	// is disconnected. From the acknowledgement until the next Receive, up to a
-	// quarter of it may be read ahead. At other times nothing is read ahead:
-	// messages wait in the kernel, and then the sender waits.
+	// MaxInbox bounds what the channel reads ahead, in bytes of memory; 0 means
+	// 64 MiB. A peer that sends more while a handle awaits its acknowledgement is
+	// disconnected. Receive documents when the channel reads ahead.
 	MaxInbox int
 	// Cluster makes the messages of Node's cluster module, with the cmd
 	// NODE_CLUSTER, ordinary messages, to be sent and received like all others.

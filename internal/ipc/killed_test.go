@@ -1,6 +1,7 @@
 package ipc
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -16,6 +17,8 @@ func init() {
 	roles["half-line"] = sendHalfLine
 	roles["untaken-handle"] = receiveWithoutTaking
 	roles["send-connection"] = func() { must(sendConnectionAndWait()) }
+	roles["last-words"] = func() { writeLines(mustParent(), false) }
+	roles["last-words-after-handle"] = func() { writeLines(mustParent(), true) }
 }
 
 // ignoreChannel never calls Parent.
@@ -55,6 +58,41 @@ func sendConnectionAndWait() error {
 	}
 	waitForStdinEOF()
 	return nil
+}
+
+// writeLines writes 1000 messages and exits. After half of them it sends a handle, after
+// which a read ends, or not.
+func writeLines(parent *Channel, handle bool) {
+	half := bytes.Repeat([]byte("1\n"), 500)
+	parent.socket.send(half, nil, 0)
+	if handle {
+		near, _, err := socketpair()
+		must(err)
+		parent.socket.send([]byte(handleMessage), unix.UnixRights(near), 0)
+	}
+	parent.socket.send(half, nil, 0)
+}
+
+// What a child has written before its end may be more than MaxInbox. It is delivered as far
+// as it was read, and if some of it was not, the last error says so.
+func TestUnreadMessagesAreReported(t *testing.T) {
+	for name, test := range map[string]struct {
+		role     string
+		messages int
+		errs     []error
+	}{
+		"all are read":     {"last-words", 1000, nil},
+		"some stay unread": {"last-words-after-handle", 501, []error{ErrInboxFull}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			noLeaks(t)
+			child := forkWith(t, Config{MaxInbox: 1 << 10}, role(t, test.role))
+			requireExit(t, Exit{}, child)
+			data, errs := receiveAll(t, child.Channel)
+			require.Len(t, data, test.messages)
+			require.Equal(t, test.errs, errs)
+		})
+	}
 }
 
 // A child killed at any stage of its start ends the channel, is reaped, and leaves

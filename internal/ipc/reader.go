@@ -54,9 +54,11 @@ func (c *Channel) Messages() iter.Seq2[Message, error] {
 // Receive waits for the next message. It returns io.EOF after the last one; every other
 // error is as in Messages.
 //
-// The calling goroutine reads from the socket itself. While no Receive runs, nothing is
-// read and the peer waits; after a SendHandle, up to a quarter of Config.MaxInbox is read
-// first.
+// The calling goroutine reads from the socket itself. While no Receive runs, messages wait
+// in the kernel, and then the peer waits. SendHandle is the exception: while it waits, the
+// channel reads ahead, up to Config.MaxInbox, because the peer's acknowledgement comes after
+// everything that the peer wrote before. From then until the next Receive it reads ahead up
+// to a quarter of that: the peer may itself wait for an acknowledgement.
 func (c *Channel) Receive() (Message, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -85,7 +87,7 @@ func (c *Channel) readUntil(enough func() bool) {
 			flags = unix.MSG_DONTWAIT
 		}
 		c.mu.Unlock()
-		c.fill(flags)
+		c.readOnce(flags)
 		c.mu.Lock()
 		c.reading.active = false
 		c.changed.Broadcast()
@@ -101,9 +103,7 @@ func (c *Channel) startReadAhead() {
 	}
 }
 
-// readAhead reads while a SendHandle waits for an acknowledgement and no Receive runs. It
-// goes on after that, within bounds: the peer may itself wait for an acknowledgement,
-// which only a reader can give.
+// readAhead reads as Receive documents.
 func (c *Channel) readAhead() {
 	c.mu.Lock()
 	c.readUntil(func() bool {
@@ -121,8 +121,8 @@ func (c *Channel) readAhead() {
 	}
 }
 
-// fill makes one system call and handles what it returns.
-func (c *Channel) fill(flags int) {
+// readOnce makes one system call and handles what it returns.
+func (c *Channel) readOnce(flags int) {
 	in := &c.incoming
 	n, oobn, err := c.socket.receive(in.buf, in.oob, flags)
 	in.received += int64(n)

@@ -18,13 +18,13 @@ func (c *Channel) reply(line string) {
 // flushReplies sends the queued replies without waiting. If another goroutine is writing,
 // that one sends them afterwards.
 func (c *Channel) flushReplies() {
-	if c.acquireForReplies() {
-		c.release()
+	if c.lockForReplies() {
+		c.unlockWriting()
 	}
 }
 
-// acquireForReplies takes the right to write if there are replies and the right is free.
-func (c *Channel) acquireForReplies() bool {
+// lockForReplies takes the right to write if there are replies and the right is free.
+func (c *Channel) lockForReplies() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.replies) == 0 {

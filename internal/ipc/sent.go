@@ -12,12 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Node receiver reads 64 KiB at a time. If one read ends within the line of a handle and
+// A Node receiver reads 64 KiB at a time. If a read begins within the line of a handle and
 // also brings the next handle, Node attaches the second descriptor to the first message.
-// So a second handle may leave before the first is acknowledged only while everything that
-// the peer may not have read yet is well below 64 KiB.
+// So a second handle may leave before the first is acknowledged only while no read of the
+// peer can begin there.
 const (
-	maxUnread    = 32 << 10
+	// maxUnread is how much the peer may not have read yet: well below 64 KiB.
+	maxUnread = 32 << 10
+	// maxShortLine is the longest line that every kernel passes on in one piece. Only the
+	// first piece has the descriptor, and a read ends after it.
 	maxShortLine = 8 << 10
 )
 
@@ -93,9 +96,8 @@ func (s *sentHandle) line(message []byte) []byte {
 // not received; SendHandle does not send again. If ctx or the channel ends first, the
 // outcome is unknown.
 //
-// The acknowledgement comes after everything that the peer wrote before. So while
-// SendHandle waits, it reads ahead, up to Config.MaxInbox. A loop over Messages that
-// sends a handle for each message must be faster than the peer, or send from another
+// While SendHandle waits, the channel reads ahead, as Receive documents. A loop over Messages
+// that sends a handle for each message must be faster than the peer, or send from another
 // goroutine.
 func (c *Channel) SendHandle(ctx context.Context, v any, h syscall.Conn) error {
 	var message bytes.Buffer
@@ -134,7 +136,7 @@ func (c *Channel) SendHandle(ctx context.Context, v any, h syscall.Conn) error {
 // transmit writes the line with the handle, once it may leave.
 func (c *Channel) transmit(ctx context.Context, s *sentHandle, line []byte) error {
 	for {
-		if err := c.acquire(ctx); err != nil {
+		if err := c.lockWriting(ctx); err != nil {
 			s.unref()
 			return err
 		}
@@ -142,7 +144,7 @@ func (c *Channel) transmit(ctx context.Context, s *sentHandle, line []byte) erro
 		if ok {
 			return c.write(ctx, line, s)
 		}
-		c.release()
+		c.unlockWriting()
 		select {
 		case <-acked:
 		case <-c.closed:
@@ -157,7 +159,7 @@ func (c *Channel) reserve(s *sentHandle, size int) (acked <-chan struct{}, ok bo
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out, end := &c.outgoing, c.outgoing.written+int64(size)
-	unsafe := end-c.sent.ackedBytes > maxUnread || size > maxShortLine || out.longLine > c.sent.ackedBytes
+	unsafe := end-c.sent.ackedBytes > maxUnread || size > maxShortLine || out.longEnd > c.sent.ackedBytes
 	if c.ended || len(c.sent.handles) > 0 && unsafe {
 		return c.sent.acked, false
 	}

@@ -29,7 +29,7 @@ func (s *socket) send(out, rights []byte, flags int) (n int, err error) {
 		case err == nil:
 			n, rights = n+some, nil
 		case err == unix.EAGAIN && flags&unix.MSG_DONTWAIT == 0:
-			s.wait(unix.POLLOUT)
+			s.waitReady(unix.POLLOUT)
 		case err != unix.EINTR:
 			return n, err
 		}
@@ -54,17 +54,23 @@ func (s *socket) receive(buf, oob []byte, flags int) (n, oobn int, err error) {
 		case err == nil:
 			return n, oobn, nil
 		case err == unix.EAGAIN && flags&unix.MSG_DONTWAIT == 0:
-			s.wait(unix.POLLIN)
+			s.waitReady(unix.POLLIN)
 		case err != unix.EINTR:
 			return 0, 0, err
 		}
 	}
 }
 
-// wait serves an inherited channel that another process has set O_NONBLOCK on. We must not
+// waitReady serves an inherited channel that another process has set O_NONBLOCK on. We must not
 // clear the flag: that process may still use its copy of the channel.
-func (s *socket) wait(event int16) {
+func (s *socket) waitReady(event int16) {
 	unix.Poll([]unix.PollFd{{Fd: int32(s.fd), Events: event}}, -1)
+}
+
+// hasUnread reports whether the kernel holds bytes for us.
+func (s *socket) hasUnread() bool {
+	n, _, _ := s.receive(make([]byte, 1), nil, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return n > 0
 }
 
 // shutdown ends one direction or both, and wakes the threads that wait for it. close(2)

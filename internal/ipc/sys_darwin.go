@@ -15,7 +15,7 @@ const shutdownKeepsQueue = false
 
 // socketpair makes the two ends of a channel. ForkLock keeps other goroutines from
 // starting a program before the descriptors are close-on-exec.
-func socketpair() (ours, theirs int, err error) {
+func socketpair() (parentFD, childFD int, err error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)

@@ -17,7 +17,7 @@ const (
 
 // socketpair makes the two ends of a channel. Both are close-on-exec, so that a program
 // that another goroutine starts at this moment does not inherit them.
-func socketpair() (ours, theirs int, err error) {
+func socketpair() (parentFD, childFD int, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, -1, os.NewSyscallError("socketpair", err)

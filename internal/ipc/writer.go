@@ -30,7 +30,7 @@ func (c *Channel) SendBatch(ctx context.Context, vs ...any) error {
 			return err
 		}
 	}
-	if err := c.acquire(ctx); err != nil {
+	if err := c.lockWriting(ctx); err != nil {
 		return err
 	}
 	return c.write(ctx, out.Bytes(), nil)
@@ -82,8 +82,8 @@ func encodeJSON(out *bytes.Buffer, v any) error {
 	return nil
 }
 
-// acquire takes the right to write.
-func (c *Channel) acquire(ctx context.Context) error {
+// lockWriting takes the right to write.
+func (c *Channel) lockWriting(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -97,17 +97,18 @@ func (c *Channel) acquire(ctx context.Context) error {
 	}
 }
 
-// release first writes the replies that the reader has queued meanwhile, and then gives
-// up the right to write. It never blocks.
-func (c *Channel) release() {
-	for held := true; held; held = c.acquireForReplies() {
+// unlockWriting gives up the right to write, after the replies that the reader has queued
+// meanwhile. It never blocks: if the kernel is full, a goroutine goes on. More replies may be
+// queued before the right is given up, and then it is taken again.
+func (c *Channel) unlockWriting() {
+	for locked := true; locked; locked = c.lockForReplies() {
 		replies := c.takeReplies()
 		c.traceLines("send", replies, -1)
 		n, err := c.socket.send(replies, nil, unix.MSG_DONTWAIT)
 		if err == unix.EAGAIN {
 			go func() {
 				c.socket.send(replies[n:], nil, 0)
-				c.release()
+				c.unlockWriting()
 			}()
 			return
 		}
@@ -126,7 +127,7 @@ func (c *Channel) write(ctx context.Context, out []byte, h *sentHandle) error {
 	c.traceLines("send", out, fd)
 	c.outgoing.written += int64(len(out))
 	if len(out) > maxShortLine {
-		c.outgoing.longLine = c.outgoing.written
+		c.outgoing.longEnd = c.outgoing.written
 	}
 	n, err := c.socket.send(out, rights, unix.MSG_DONTWAIT)
 	if err != unix.EAGAIN {
@@ -160,7 +161,7 @@ func (c *Channel) finishWrite(h *sentHandle, err error) error {
 		}
 		h.unref()
 	}
-	c.release()
+	c.unlockWriting()
 	switch err {
 	case nil:
 		return nil
