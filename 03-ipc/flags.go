@@ -22,7 +22,7 @@ Forks a child; each sends the other one JSON message, and both end.
            "node 03-ipc/node/sub.js"; by default this program, in the role sub
   -trace   show how the channel is made, and each line on it
   sub      be the child: for a program that forks this one, such as Node:
-           fork('sub', { execPath: './03-ipc' })
+           fork('sub', { execPath: './03-ipc', execArgv: [] })
 
 Exit codes: 0 success, 1 failure, 2 wrong usage, 130 after Ctrl-C.
 `

@@ -34,7 +34,7 @@ func parent(ctx context.Context, cfg ipc.Config, cmd *exec.Cmd) error {
 	child.Disconnect() // without this neither process would end
 	exit, waitErr := child.Wait()
 	say.Printf("child %d exited with %v", child.Pid(), exit)
-	if exit.Signal == syscall.SIGINT {
+	if exit.Signal == syscall.SIGINT { // the terminal sends it to both of us
 		return cli.ErrInterrupted
 	}
 	return errors.Join(err, waitErr, ctx.Err())

@@ -67,9 +67,9 @@ func (s *story) play(ctx context.Context, workers int) error {
 	}
 	err := demo.Play(ctx, s.say, []demo.Episode{
 		{Name: "a crash", Shows: "an error that nothing catches ends its process, and no other", Run: s.timed(s.crash)},
-		{Name: "kill -9", Shows: "no process can prevent it; but the port is not the worker's", Run: s.timed(s.kill)},
+		{Name: "kill -9", Shows: "no process can prevent it, but the port does not belong to the worker", Run: s.timed(s.kill)},
 		{Name: "retire", Shows: "a worker that asks to be replaced serves until then: no request fails", Run: s.timed(s.retire)},
-		{Name: "a freeze", Shows: "a stopped process cannot say so: its heartbeats stay away", Run: s.timed(s.freeze)},
+		{Name: "a freeze", Shows: "a stopped process cannot say so, but its heartbeats stop", Run: s.timed(s.freeze)},
 		{Name: "a crash loop", Shows: "longer and longer pauses, then single probes, while connections wait", Run: s.timed(s.crashLoop)},
 	}, s.record)
 	if err != nil {

@@ -5,9 +5,10 @@
 // or:    go run ./04-auto-restart -worker "node 04-auto-restart/node/worker.js"
 // or:    go run ./04-auto-restart -demo
 //
-// This file is the notes' master.js, on top of internal/supervise. Read worker.go next, which
-// is the other process, then notice.go, what the two send each other, and watchdog.go, which
-// finds a worker that hangs. The demonstration is in demo.go; the command line is in
+// This file is the notes' master.js. Read worker.go next, which is the other process, then
+// notice.go, what the two send each other, and watchdog.go, which finds a worker that hangs.
+// What starts, watches, replaces and stops the workers is package internal/supervise; read it
+// last, from supervisor.go on. The demonstration is in demo.go; the command line is in
 // flags.go. The page is docs/04-auto-restart.md.
 package main
 
@@ -56,7 +57,7 @@ func keepServing(ctx context.Context, server net.Listener, o options, notify fun
 		},
 		Message:      handleNotice,
 		Disconnected: func(w *supervise.Worker, _ error) { watchdogOf(w).stop() },
-		Stop: func(ctx context.Context, w *supervise.Worker) {
+		AskToLeave: func(ctx context.Context, w *supervise.Worker) {
 			w.Send(ctx, notice{Act: actStop}) // workers[pid].kill()
 		},
 		Notify:       notify,
@@ -67,8 +68,8 @@ func keepServing(ctx context.Context, server net.Listener, o options, notify fun
 }
 
 // handleNotice handles one message of a worker. Each of them is a sign of life. None is
-// expected, so a worker that floods its channel is slowed down.
-func handleNotice(w *supervise.Worker, m ipc.Message) (expected bool) {
+// solicited, so a worker that floods its channel is slowed down.
+func handleNotice(w *supervise.Worker, m ipc.Message) (solicited bool) {
 	watchdogOf(w).beat()
 	var n notice
 	if m.Decode(&n) != nil {
@@ -79,7 +80,7 @@ func handleNotice(w *supervise.Worker, m ipc.Message) (expected bool) {
 		watchdogOf(w).watch(n.interval())
 		w.Ready()
 	case actRetire:
-		w.Retire() // and its replacement, when ready, stops it
+		w.Retire() // when its replacement is ready, AskToLeave is called
 	}
 	return false
 }

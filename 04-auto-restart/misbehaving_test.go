@@ -30,7 +30,7 @@ func TestFrozen(t *testing.T) {
 		} else {
 			go demo.Get(context.Background(), r.Address, "/hang")
 		}
-		require.Equal(t, pid, r.AwaitPID(`killed \(signal killed\): no heartbeat for 3s`))
+		require.Equal(t, pid, r.AwaitPID(`was killed \(signal killed\): no heartbeat for 3s`))
 		require.GreaterOrEqual(t, time.Since(begun), (missedBeats-1)*beatInterval)
 		require.Less(t, time.Since(begun), (missedBeats+2)*beatInterval)
 		require.NotEqual(t, pid, r.AwaitPID("is ready"))
@@ -59,7 +59,7 @@ func TestWatched(t *testing.T) {
 func TestNeverReady(t *testing.T) {
 	t.Parallel()
 	r := startScript(t, 1, "exec sleep 100")
-	r.Await(`never ready \(signal killed\): still starting after 10s`)
+	r.Await(`was never ready \(signal killed\): still starting after 10s`)
 	r.Stop()
 }
 
@@ -86,7 +86,7 @@ func TestDisconnectedWorker(t *testing.T) {
 	r := startScript(t, 1, `echo '{"act":"ready"}' >&3; exec 3>&-; exec sleep 100`)
 	pid := r.AwaitPID("is ready")
 	begun := time.Now()
-	require.Equal(t, pid, r.AwaitPID(`killed \(signal terminated\)`))
+	require.Equal(t, pid, r.AwaitPID(`was killed \(signal terminated\)`))
 	require.GreaterOrEqual(t, time.Since(begun), drainTimeout-time.Second)
 	require.NotEqual(t, pid, r.AwaitPID("is ready"))
 	r.Stop()

@@ -40,6 +40,7 @@ func TestDemo(t *testing.T) {
 			`worker \d+ answered \d+, worker \d+ answered \d+: they race`,
 			`no heartbeat for 3s`,
 			`restarts are suspended: more than 10 in 10s`,
+			`the replacement of worker \d+ starts in \d`,
 			`the first error was: worker \d+ crashed .*a client asked for /crash`,
 			`the probe has proved stable`,
 			`(?m)^a crash +\S+ +\d+\nkill -9 +\S+ +\d+\nretire +\S+ +0\na freeze +[2345]\.\d+s +\d+\na crash loop +\S+s +\d+\n`,
@@ -76,10 +77,10 @@ func TestWorkerOutput(t *testing.T) {
 func TestCrashLoopOutput(t *testing.T) {
 	t.Parallel()
 	r := startScript(t, 1, "echo a long story >&2; echo no database >&2; exit 3")
-	require.Contains(t, r.Await("first error was"), "never ready (code 3): no database")
+	require.Contains(t, r.Await("first error was"), "was never ready (code 3): no database")
 	out := r.Stop()
 	require.Equal(t, 1, strings.Count(out, "a long story"), out)
-	require.Equal(t, 6+1, strings.Count(out, "never ready (code 3): no database"), out)
+	require.Equal(t, 6+1, strings.Count(out, "was never ready (code 3): no database"), out)
 	require.NotContains(t, out, "restarts are on again")
 }
 

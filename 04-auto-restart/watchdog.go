@@ -39,6 +39,8 @@ func (d *watchdog) watch(interval time.Duration) {
 // beat is a sign of life.
 func (d *watchdog) beat() { d.missed.Store(0) }
 
+// run waits one tick longer than missedBeats: the last heartbeat came at some time within an
+// interval.
 func (d *watchdog) run(interval time.Duration) {
 	for tick := time.Tick(interval); d.missed.Load() <= missedBeats; d.missed.Add(1) {
 		select {

@@ -24,11 +24,11 @@ func worker(ctx context.Context) error {
 		return err
 	}
 	retire := func() { send(primary, actRetire) }
-	defer context.AfterFunc(ctx, retire)() // SIGTERM to this worker alone: it must be replaced
+	defer context.AfterFunc(ctx, retire)() // SIGTERM to this worker alone asks for that, too
 	server := drain.New(pages(retire))
 
-	drained, finish := context.WithCancel(context.Background())
-	defer finish()
+	stopped, setStopped := context.WithCancel(context.Background())
+	defer setStopped()
 	for message, err := range primary.Messages() {
 		if err != nil {
 			return err
@@ -41,13 +41,14 @@ func worker(ctx context.Context) error {
 		if message.Decode(&n) == nil && n.Act == actStop {
 			go func() {
 				stop(ctx, server)
-				finish()
+				setStopped()
 				primary.Disconnect()
 			}()
 		}
 	}
-	// The channel has ended: the primary is gone, or the drain is done.
-	ctx, cancel := context.WithTimeout(drained, drain.OrphanTimeout)
+	// The channel has ended. After a stop, this Drain ends at once. Otherwise the primary is
+	// gone, and there is little time.
+	ctx, cancel := context.WithTimeout(stopped, drain.OrphanTimeout)
 	defer cancel()
 	server.Drain(ctx)
 	return nil
@@ -84,9 +85,9 @@ func beat(primary *ipc.Channel) {
 	}
 }
 
-// stop accepts no more connections, and finishes the requests. SIGTERM ends it: the primary
-// has waited long enough. A SIGTERM before stop has only asked for a replacement; after that,
-// a second one ends the process.
+// stop accepts no more connections, and finishes the requests. SIGTERM means two things: while
+// the worker serves, that it must be replaced; during stop, that the primary has waited long
+// enough. If the first has ended ctx, the second ends the process.
 func stop(ctx context.Context, server *drain.Server) {
 	if ctx.Err() != nil {
 		ctx = context.Background()

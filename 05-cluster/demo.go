@@ -59,7 +59,7 @@ func demonstrate(ctx context.Context, o options) error {
 		return err
 	}
 	s.primary = p
-	stop, err := operate(p, o.status)
+	stop, err := control(p, o.status)
 	if err != nil {
 		return errors.Join(err, p.Shutdown(context.Background()))
 	}

@@ -15,13 +15,13 @@ import (
 
 // episodes returns what happens in the story.
 func (s *story) episodes() []demo.Episode {
-	waiting := "another worker answers what it was given and has not accepted"
+	spared := "a connection that it has not accepted goes to another worker"
 	if s.primary.Policy() == cluster.None {
-		waiting = "another worker answers what waits in the kernel's queue"
+		spared = "a connection in the kernel's queue goes to another worker"
 	}
 	episodes := []demo.Episode{
 		{Name: "kill -9", Shows: "what a worker has accepted ends with it, and nothing else", Run: s.with(s.kill)},
-		{Name: "freeze, connect, kill -9", Shows: waiting, Run: s.with(s.freezeAndKill)},
+		{Name: "freeze, connect, kill -9", Shows: spared, Run: s.with(s.freezeAndKill)},
 	}
 	if s.primary.Policy() != cluster.None { // a frozen worker would go undetected
 		episodes = append(episodes, demo.Episode{

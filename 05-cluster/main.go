@@ -23,8 +23,8 @@ import (
 	"playing-with-processes/internal/demo"
 )
 
-// primary forks the workers, reports what happens, and shuts down when ctx ends. It opens no
-// port: a worker that listens asks for one. Workers that end are replaced.
+// primary forks the workers, reports what happens, and shuts down when ctx ends. It opens a
+// port only when a worker asks for it. Workers that end are replaced.
 func primary(ctx context.Context, o options) error {
 	p, err := cluster.SetupPrimary(o.settings()) // cluster.setupMaster({ exec: "worker.js" })
 	if err != nil {
@@ -35,7 +35,7 @@ func primary(ctx context.Context, o options) error {
 	reporting.Go(func() { report(p.Events(), o, broken) })
 	defer reporting.Wait()
 
-	stop, err := operate(p, o.status)
+	stop, err := control(p, o.status)
 	if err != nil {
 		return errors.Join(err, p.Shutdown(context.Background()))
 	}
@@ -56,21 +56,21 @@ func primary(ctx context.Context, o options) error {
 // report prints the events. A worker that ends before any worker has listened means that the
 // command is broken, and not the worker.
 func report(events <-chan cluster.Event, o options, broken chan<- error) {
-	listening := false
+	started := false
 	for event := range events {
 		if _, is := event.(cluster.Disconnect); !is || o.trace { // Exit says more
 			say.Print(event)
 		}
 		switch e := event.(type) {
 		case cluster.Listening:
-			if !listening && o.exec == "" {
+			if !started && o.exec == "" {
 				printHints(e.Address)
 			}
-			listening = true
+			started = true
 		case cluster.Exit:
-			if !listening && !e.AfterDisconnect {
+			if !started && !e.AfterDisconnect {
 				broken <- errors.New(e.String())
-				listening = true // one error is enough
+				started = true // one error is enough
 			}
 		}
 	}

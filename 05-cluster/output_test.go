@@ -49,7 +49,7 @@ func requireDemoOutput(t *testing.T, policy cluster.Policy, out string) {
 		`(?m)^\d+ requests, each on a new connection and none repeated; failed:\n` +
 			`L0, L1 .* 0\nL2 .* 0  \(\d+ came back from a dead worker, and were answered\)\nL3 .* \d+\nL4 .* [1-9]\d*$`,
 		`reload: all workers are new, after .*`,
-		`reload: stopped; 0 replaced, 2 left as before: worker \d never ready \(code 1\): .*203.0.113.1:1337: bind: `,
+		`reload: stopped; 0 replaced, 2 as before: worker \d was never ready \(code 1\): .*203.0.113.1:1337: bind: `,
 	} {
 		require.Regexp(t, want, out)
 	}
@@ -113,8 +113,8 @@ func TestErrors(t *testing.T) {
 		{"what", 2, `unexpected arguments ["what"]`},
 		{"-what", 2, "not defined"},
 		{"-exec ./missing", 1, "fork/exec ./missing: no such file or directory"},
-		{"-n 1 -exec testdata/fails", 1, "worker 1 never ready (code 1)"},
-		{"-demo -exec testdata/fails", 1, "never ready (code 1)"},
+		{"-n 1 -exec testdata/fails", 1, "worker 1 was never ready (code 1)"},
+		{"-demo -exec testdata/fails", 1, "was never ready (code 1)"},
 	} {
 		t.Run(test.words, func(t *testing.T) {
 			t.Parallel()
@@ -139,7 +139,7 @@ func TestPortInUse(t *testing.T) {
 	taken := takePort(t)
 	got := clitest.Run(t, clitest.Self(t), "-n", "1", "-addr", taken)
 	require.Equal(t, 1, got.Code)
-	require.Contains(t, got.Stderr, "05-cluster: worker 1 never ready (code 1): 05-cluster: listen tcp "+
+	require.Contains(t, got.Stderr, "05-cluster: worker 1 was never ready (code 1): 05-cluster: listen tcp "+
 		taken+": bind: address already in use\n")
 }
 

@@ -15,9 +15,9 @@ import (
 	"playing-with-processes/internal/cli"
 )
 
-// operate obeys signals and, if status is an address, serves the status there, until the
+// control handles signals and, if status is an address, serves the status there, until the
 // returned function is called.
-func operate(p *cluster.Primary, status string) (stop func(), err error) {
+func control(p *cluster.Primary, status string) (stop func(), err error) {
 	server := statusServer(p)
 	if status != "" {
 		listener, err := net.Listen("tcp", status)
@@ -31,7 +31,7 @@ func operate(p *cluster.Primary, status string) (stop func(), err error) {
 	signal.Notify(signals, syscall.SIGUSR2, syscall.SIGTTIN, syscall.SIGTTOU)
 	go func() {
 		for s := range signals {
-			obey(p, s)
+			handleSignal(p, s)
 		}
 	}()
 	return func() {
@@ -41,9 +41,9 @@ func operate(p *cluster.Primary, status string) (stop func(), err error) {
 	}, nil
 }
 
-// obey obeys a signal; events report the outcome. SIGTTIN and SIGTTOU mean the same to
-// gunicorn.
-func obey(p *cluster.Primary, s os.Signal) {
+// handleSignal does what a signal asks for; events report the outcome. SIGTTIN and SIGTTOU
+// mean the same to gunicorn.
+func handleSignal(p *cluster.Primary, s os.Signal) {
 	size := p.Size()
 	switch {
 	case s == syscall.SIGUSR2:

@@ -52,7 +52,7 @@ func testReplaced(t *testing.T, policy string, words []string) {
 	require.NotEqual(t, first, second)
 
 	require.NoError(t, syscall.Kill(clitest.PIDIn(t, second), syscall.SIGKILL))
-	r.Await(`worker 2 (killed|failed) \(signal (killed|SIGKILL)\)`)
+	r.Await(`worker 2 (was killed|failed) \(signal (killed|SIGKILL)\)`)
 	awaitServing()
 
 	finished := r.Begin("/slow?ms=700")

@@ -60,7 +60,7 @@ function createWorker (failures = 0, old) {
     }
     if (message?.act === 'retire' && !leaving) {
       leaving = true
-      say(`worker ${worker.pid} wants to be replaced`)
+      say(`worker ${worker.pid} asks to be replaced`)
       again(worker)
     }
   })

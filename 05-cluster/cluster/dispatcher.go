@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// refusedPause is how long a worker that refused a connection gets none, unless one is
-	// accepted before. Node's primary offers it again at once, in a busy loop.
+	// refusedPause is how long a worker that refused a connection gets none, unless another
+	// connection is accepted before. Node's primary offers it again at once, in a busy loop.
 	refusedPause = 100 * time.Millisecond
 	// acceptPause follows a passing error of accept, such as a lack of descriptors.
 	acceptPause = 50 * time.Millisecond
@@ -81,7 +81,9 @@ func (d *dispatcher) removeWorker(w *Worker) {
 	d.dispatch()
 }
 
-// dispatch gives connections to idle workers. Every change of either calls it.
+// dispatch gives connections to idle workers. Every change of either calls it. It accepts the
+// connections itself while there are some, which costs less than to wake the wait goroutine
+// for each.
 func (d *dispatcher) dispatch() {
 	for len(d.idle) > 0 {
 		if conn, w := d.picker.pick(d.idle); conn != nil {
@@ -97,13 +99,19 @@ func (d *dispatcher) dispatch() {
 		d.picker.push(conn)
 	}
 	if len(d.idle) > 0 {
-		d.changed.Signal()
+		d.changed.Signal() // the next connection must be waited for
 	} else if d.waiting {
-		d.socket.interrupt()
+		d.socket.interrupt() // the next connection must stay in the kernel's queue
 	}
-	if d.finishing && !d.waiting && d.pending == 0 && (d.picker.len() == 0 || len(d.port.workers) == 0) {
+	if d.finished() {
 		d.port.release()
 	}
+}
+
+// finished reports whether, after finish, no connection is left that a worker could have.
+func (d *dispatcher) finished() bool {
+	return d.finishing && !d.waiting && d.pending == 0 &&
+		(d.picker.len() == 0 || len(d.port.workers) == 0)
 }
 
 // accept takes the oldest connection from the kernel's queue, or returns nil. It leaves them

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"playing-with-processes/internal/ipc"
-	"playing-with-processes/internal/restart"
 	"playing-with-processes/internal/supervise"
 )
 
@@ -32,7 +31,7 @@ type (
 		Exit   ipc.Exit
 		// AfterDisconnect: it was asked to leave, or has said that it would.
 		AfterDisconnect bool
-		Reason          restart.Reason // of any other exit
+		Reason          supervise.Reason // of any other exit
 		// Why is why we have killed it, or its last error, or "".
 		Why string
 		// Returned is how many connections it had not accepted: other workers get them.
@@ -47,7 +46,7 @@ type (
 
 	// Failed: a replacement could not be started.
 	Failed = supervise.StartFailed
-	// RestartDelayed: the replacement of a failed worker starts after a pause.
+	// RestartDelayed: a worker starts after a pause.
 	RestartDelayed = supervise.RestartDelayed
 	// Restarts of failed workers are suspended, probed, or on again.
 	Restarts = supervise.Restarts
@@ -68,7 +67,7 @@ func (e Disconnect) String() string { return fmt.Sprintf("%v: the channel has en
 
 func (e Exit) String() string {
 	text := supervise.Exited{
-		Worker: e.Worker.process, Exit: e.Exit, Left: e.AfterDisconnect, Reason: e.Reason, Why: e.Why,
+		Worker: e.Worker.process, Exit: e.Exit, Intended: e.AfterDisconnect, Reason: e.Reason, Why: e.Why,
 	}.String()
 	switch e.Returned {
 	case 0:
@@ -102,8 +101,8 @@ func (p *Primary) notify(e supervise.Event) {
 		p.report(Forked{workerOf(e.Worker)})
 	case supervise.Ready: // Listening says more
 	case supervise.Exited:
-		w := workerOf(e.Worker)
-		p.report(Exit{w, e.Exit, e.Left, e.Reason, e.Why, w.returned})
+		w := workerOf(e.Worker) // this is its goroutine, so reading returned is safe
+		p.report(Exit{w, e.Exit, e.Intended, e.Reason, e.Why, w.returned})
 	default:
 		p.report(e)
 	}

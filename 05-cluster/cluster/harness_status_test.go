@@ -49,20 +49,20 @@ func (h *harness) requireStatus(size int, reload *ReloadStatus, states ...string
 // allListening returns the states of n workers that listen.
 func allListening(n int) []string { return slices.Repeat([]string{"listening"}, n) }
 
-func runningReload(replaced, left int) *ReloadStatus {
-	return &ReloadStatus{State: ReloadRunning, Replaced: replaced, Left: left}
+func runningReload(replaced, remaining int) *ReloadStatus {
+	return &ReloadStatus{State: ReloadRunning, Replaced: replaced, Remaining: remaining}
 }
 
 func doneReload(replaced int) *ReloadStatus {
 	return &ReloadStatus{State: ReloadDone, Replaced: replaced}
 }
 
-func failedReload(replaced, left int, err error) *ReloadStatus {
-	return &ReloadStatus{State: ReloadFailed, Replaced: replaced, Left: left, Error: err.Error()}
+func failedReload(replaced, remaining int, err error) *ReloadStatus {
+	return &ReloadStatus{State: ReloadFailed, Replaced: replaced, Remaining: remaining, Error: err.Error()}
 }
 
-func canceledReload(replaced, left int, err error) *ReloadStatus {
-	return &ReloadStatus{State: ReloadCanceled, Replaced: replaced, Left: left, Error: err.Error()}
+func canceledReload(replaced, remaining int, err error) *ReloadStatus {
+	return &ReloadStatus{State: ReloadCanceled, Replaced: replaced, Remaining: remaining, Error: err.Error()}
 }
 
 // runningPIDs returns the pids of this harness's processes, as the operating system

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"playing-with-processes/internal/ipc"
-	"playing-with-processes/internal/restart"
+	"playing-with-processes/internal/supervise"
 )
 
 // nodeEnds are the ways in which ends.js can end, and what a primary reports.
@@ -21,15 +21,15 @@ var nodeEnds = []struct {
 	how       string
 	code      int
 	announced bool
-	reason    restart.Reason
+	reason    supervise.Reason
 	why       string
 }{
-	{"/disconnect", 0, true, restart.Exited, ""},
-	{"/kill", 0, true, restart.Exited, ""},
-	{"/channel", 0, false, restart.Exited, ""},
-	{"/exit/0", 0, false, restart.Exited, ""},
-	{"/exit/3", 3, false, restart.Crashed, ""},
-	{"/crash", 1, false, restart.Crashed, "TypeError: all is lost"},
+	{"/disconnect", 0, true, supervise.ReasonExited, ""},
+	{"/kill", 0, true, supervise.ReasonExited, ""},
+	{"/channel", 0, false, supervise.ReasonExited, ""},
+	{"/exit/0", 0, false, supervise.ReasonExited, ""},
+	{"/exit/3", 3, false, supervise.ReasonCrashed, ""},
+	{"/crash", 1, false, supervise.ReasonCrashed, "TypeError: all is lost"},
 }
 
 // However a worker ends, it must be replaced, and its replacement must listen.

@@ -22,7 +22,7 @@ func (w *Worker) give(conn *os.File, from *dispatcher) {
 
 // connAnswered handles the worker's answer to a connection. An answer to a connection that is
 // not pending changes nothing.
-func (w *Worker) connAnswered(seq int64, accepted bool) (expected bool) {
+func (w *Worker) connAnswered(seq int64, accepted bool) (solicited bool) {
 	c := w.pending[seq]
 	if c == nil {
 		return false
@@ -52,9 +52,10 @@ func (w *Worker) tick(most int) {
 	}
 }
 
-// exited handles the end of the process. By now every message that the worker has written was
-// read, so a connection that is still pending was never touched, and goes to another worker.
-// If some messages were not read, the worker may have accepted it: then it is reset.
+// exited handles the end of the process. A worker writes accepted before it uses a connection.
+// By now the process has ended, and what it wrote before was read and handled. So it has not
+// used a connection that is still pending, which goes to another worker. If some of what it
+// wrote was not read, it may have used the connection, which is reset then.
 func (w *Worker) exited() {
 	w.primary.mu.Lock()
 	defer w.primary.mu.Unlock()

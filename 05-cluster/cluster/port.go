@@ -16,7 +16,7 @@ type Policy string
 
 const (
 	// RoundRobin: the primary accepts, and gives each connection to the idle worker that
-	// has waited longest. It is Node's SCHED_RR.
+	// was served least recently. It is Node's SCHED_RR.
 	RoundRobin Policy = "rr"
 	// None, Node's SCHED_NONE: the workers share the socket and race for connections.
 	None Policy = "none"
@@ -47,12 +47,13 @@ type scheduler interface {
 
 func newScheduler(policy Policy, pt *port) scheduler {
 	switch policy {
-	case Sticky:
-		return newDispatcher(pt, newSticky(pt.workers))
 	case None:
 		return shared{pt, os.NewFile(uintptr(pt.fd), pt.key)}
+	case Sticky:
+		return newDispatcher(pt, newSticky(pt.workers))
+	default: // RoundRobin
+		return newDispatcher(pt, &roundRobin{turns: map[*Worker]int{}})
 	}
-	return newDispatcher(pt, &roundRobin{turns: map[*Worker]int{}})
 }
 
 // port is what the workers that ask for the same key listen on. It belongs to the primary:

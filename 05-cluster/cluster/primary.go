@@ -74,7 +74,7 @@ func (p *Primary) config() supervise.Config {
 		Started:      func(process *supervise.Worker) { p.running.Go(workerOf(process).writeLoop) },
 		Message:      func(process *supervise.Worker, m ipc.Message) bool { return workerOf(process).handleMessage(m) },
 		Disconnected: func(process *supervise.Worker, last error) { workerOf(process).disconnected(last) },
-		Stop:         func(ctx context.Context, process *supervise.Worker) { workerOf(process).requestLeave(ctx) },
+		AskToLeave:   func(ctx context.Context, process *supervise.Worker) { workerOf(process).askToLeave(ctx) },
 		Exited:       func(process *supervise.Worker) { workerOf(process).exited() },
 		Notify:       p.notify,
 		Restart:      p.settings.Restart,

@@ -60,7 +60,7 @@ func TestReloadNewWorkerKilled(t *testing.T) {
 	end := h.beginReload(t.Context())
 	h.awaitDelayed().Signal(syscall.SIGKILL)
 	err := end()
-	require.EqualError(t, err, "worker 3 never ready (signal killed)")
+	require.EqualError(t, err, "worker 3 was never ready (signal killed)")
 	h.requireStatus(2, failedReload(0, 2, err), allListening(2)...)
 	require.Equal(t, []int{1, 2}, h.ids())
 	setCommand(goHTTP...)

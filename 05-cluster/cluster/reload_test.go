@@ -73,8 +73,8 @@ func TestReloadBad(t *testing.T) {
 		ready time.Duration
 		cause string
 	}{
-		"exits":            {words: []string{"go", "fails"}, cause: "worker 4 never ready (code 1): no licence"},
-		"never listens":    {[]string{"go", "delayed"}, shortReady, "worker 4 never ready (signal killed): not ready within 5s"},
+		"exits":            {words: []string{"go", "fails"}, cause: "worker 4 was never ready (code 1): no licence"},
+		"never listens":    {[]string{"go", "delayed"}, shortReady, "worker 4 was never ready (signal killed): not ready within 5s"},
 		"is missing":       {words: []string{"./missing"}, cause: "./missing: no such file or directory"},
 		"leaves by itself": {words: []string{"go", "leaves first"}, cause: "worker 4 has left (code 0)"},
 	} {

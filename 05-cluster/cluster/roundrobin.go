@@ -6,8 +6,9 @@ import (
 	"slices"
 )
 
-// roundRobin is the picker of RoundRobin: the oldest connection goes to the idle worker served
-// least recently. Node chooses the longest idle, which favours faster workers.
+// roundRobin is the picker of RoundRobin: the oldest connection goes to the idle worker that
+// was served least recently. Node chooses the worker that has been idle longest, which favours
+// faster workers.
 type roundRobin struct {
 	queue []*os.File
 	turn  int

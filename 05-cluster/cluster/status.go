@@ -101,7 +101,7 @@ func (w *Worker) status(supervised supervise.WorkerStatus) WorkerStatus {
 		ID:       w.ID(),
 		Pid:      w.Pid(),
 		State:    w.stateName(supervised.State),
-		Started:  w.process.Started,
+		Started:  w.process.ForkedAt,
 		Restarts: supervised.Restarts,
 	}
 	if w.primary.settings.Policy != None {

@@ -153,7 +153,7 @@ func TestStatusJSON(t *testing.T) {
 	text, err = json.Marshal(Status{
 		Ports:   []PortStatus{{"127.0.0.1:80", 3, 4}},
 		Workers: []WorkerStatus{{1, 2, "online", at, 5, &one, &two, 6}, {Started: at}},
-		Reload:  &ReloadStatus{State: "failed", Replaced: 7, Left: 8, Began: at, Seconds: 0.5, Error: "why"},
+		Reload:  &ReloadStatus{State: "failed", Replaced: 7, Remaining: 8, Began: at, Seconds: 0.5, Error: "why"},
 	})
 	require.NoError(t, err)
 	require.Equal(t, `{"pid":0,"policy":"","size":0,"restarting":"","waiting":0,"reset":0,`+
@@ -161,5 +161,5 @@ func TestStatusJSON(t *testing.T) {
 		`"workers":[{"id":1,"pid":2,"state":"online","started":"1970-01-01T00:00:00Z","restarts":5,`+
 		`"accepted":1,"pending":2,"memory":6},`+
 		`{"id":0,"pid":0,"state":"","started":"1970-01-01T00:00:00Z","restarts":0,"accepted":null,"pending":null}],`+
-		`"reload":{"state":"failed","replaced":7,"left":8,"began":"1970-01-01T00:00:00Z","seconds":0.5,"error":"why"}}`, string(text))
+		`"reload":{"state":"failed","replaced":7,"remaining":8,"began":"1970-01-01T00:00:00Z","seconds":0.5,"error":"why"}}`, string(text))
 }

@@ -85,10 +85,10 @@ func (w *Worker) Leave() {
 // leaving reports whether the worker is about to leave.
 func (w *Worker) leaving() bool { return w.process.State() >= supervise.Leaving }
 
-// requestLeave takes the worker off its ports, and asks it to leave once it has settled: when
+// askToLeave takes the worker off its ports, and asks it to leave once it has settled: when
 // it has accepted what it was given, and its last connection is not brand-new. But it asks
 // early enough to leave half of the time for finishing.
-func (w *Worker) requestLeave(ctx context.Context) {
+func (w *Worker) askToLeave(ctx context.Context) {
 	w.primary.mu.Lock()
 	defer w.primary.mu.Unlock()
 	half := w.primary.settings.DrainTimeout / 2
@@ -109,7 +109,7 @@ func (w *Worker) requestLeave(ctx context.Context) {
 }
 
 // handleMessage handles one message, and reports whether we have waited for it.
-func (w *Worker) handleMessage(raw ipc.Message) (expected bool) {
+func (w *Worker) handleMessage(raw ipc.Message) (solicited bool) {
 	var m message
 	if raw.Decode(&m) != nil || m.Cmd != command {
 		return false
@@ -131,7 +131,7 @@ func (w *Worker) handleMessage(raw ipc.Message) (expected bool) {
 	case m.Act == actClose:
 		w.closePort(m.Key)
 	case m.Act == actLeave:
-		w.leaveRequested(m.Seq)
+		w.handleLeave(m.Seq)
 	}
 	return false
 }
@@ -189,8 +189,8 @@ func (w *Worker) leavePorts() {
 	}
 }
 
-// leaveRequested handles a worker that leaves by itself, which is no failure. It is replaced.
-func (w *Worker) leaveRequested(seq int64) {
+// handleLeave handles a worker that leaves by itself, which is no failure. It is replaced.
+func (w *Worker) handleLeave(seq int64) {
 	w.enqueue(message{Ack: &seq, Within: w.primary.settings.DrainTimeout.Milliseconds()}, nil)
 	if !w.leaving() {
 		w.leavePorts()

@@ -35,9 +35,11 @@ func (p *testPool) start(slot int) {
 	require.Equal(p.t, slot, number)
 }
 
-func (p *testPool) ready(slot int)              { p.pool.Ready(slot, p.now) }
-func (p *testPool) retire(slot int)             { p.pool.Retire(slot, p.now) }
-func (p *testPool) end(slot int, reason Reason) { p.pool.Ended(slot, reason, p.now) }
+func (p *testPool) ready(slot int)  { p.pool.Ready(slot, p.now) }
+func (p *testPool) retire(slot int) { p.pool.Retire(slot, p.now) }
+func (p *testPool) fail(slot int)   { p.pool.Failed(slot, p.now) }
+
+func (p *testPool) remove(slot int) { p.pool.Remove(slot) }
 
 // startStable starts the worker of a slot, and sets the clock to when it is stable.
 func (p *testPool) startStable(slot int) {
@@ -81,7 +83,7 @@ func (p *testPool) requireState(want State) {
 // failDue starts each worker that is due and lets it fail at once. It returns how many.
 func (p *testPool) failDue() (workers int) {
 	for number, ok := p.pool.PopDue(p.now); ok; number, ok = p.pool.PopDue(p.now) {
-		p.end(number, NeverReady)
+		p.fail(number)
 		workers++
 	}
 	return workers
@@ -92,7 +94,7 @@ func (p *testPool) failDue() (workers int) {
 func (p *testPool) failUntilProbe() (failures int) {
 	p.t.Helper()
 	for ; p.pool.State(p.now) != Probing; p.pool.PopDue(p.now) {
-		p.end(0, NeverReady)
+		p.fail(0)
 		p.waitForNext()
 		failures++
 		require.Less(p.t, failures, 100, "restarts are not suspended")

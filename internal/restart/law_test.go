@@ -129,7 +129,7 @@ func (s *simulation) end(slot *simulated) {
 		s.probe = nil
 	}
 	if slot.failed {
-		s.pool.Ended(slot.number, Reason(1+len(s.input)%4), s.now)
+		s.pool.Failed(slot.number, s.now)
 	} else {
 		s.pool.Retire(slot.number, s.now)
 	}

@@ -2,9 +2,8 @@
 // clock, no process and no goroutine: its caller says what happened and what time it
 // is, so a test can try years of failures in a second.
 //
-// Read policy.go, which has the numbers; reason.go, why a worker ended; pool.go, which
-// schedules starts from both; and suspend.go, which stops a crash loop.
-// firsterrors.go remembers how a crash loop began.
+// Read policy.go, which has the numbers; pool.go, which schedules the starts; and
+// suspend.go, which stops a crash loop. firsterrors.go remembers how a crash loop began.
 package restart
 
 import (

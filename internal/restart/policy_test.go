@@ -1,13 +1,10 @@
 package restart
 
 import (
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"playing-with-processes/internal/ipc"
 )
 
 // The jitter must not lengthen a pause, and may shorten it by half at most.
@@ -27,13 +24,4 @@ func TestJitter(t *testing.T) {
 // Each worker must add RestartsPerWorker to what the pool allows.
 func TestDefault(t *testing.T) {
 	require.Equal(t, 3*RestartsPerWorker, Default(3).Restarts)
-}
-
-func TestReasonFor(t *testing.T) {
-	require.Equal(t, NeverReady, ReasonFor(false, ipc.Exit{}))
-	require.Equal(t, NeverReady, ReasonFor(false, ipc.Exit{Signal: syscall.SIGKILL}))
-	require.Equal(t, Exited, ReasonFor(true, ipc.Exit{}))
-	require.Equal(t, Crashed, ReasonFor(true, ipc.Exit{Code: 2}))
-	require.Equal(t, Killed, ReasonFor(true, ipc.Exit{Code: -1, Signal: syscall.SIGKILL}))
-	require.Equal(t, "never ready", NeverReady.String())
 }

@@ -104,19 +104,28 @@ func (p *Pool) Retire(number int, now time.Time) {
 	}
 }
 
-// Ended reports that the worker in a slot has ended, or could not be started. With the
-// reason Asked it removes the slot; the worker may still be running then.
-func (p *Pool) Ended(number int, reason Reason, now time.Time) {
+// Failed reports that the worker in a slot has ended without being asked to, or could not
+// be started. An exit with code 0 is no exception: the slot is as empty as after a crash,
+// and a program that exits each time would make as hot a loop.
+func (p *Pool) Failed(number int, now time.Time) {
 	s := p.slots[number]
-	switch {
-	case s == nil:
-	case reason == Asked:
-		p.remove(s)
-	case !s.due:
-		p.advance(now)
-		p.schedule(s, now, true)
-		p.suspend(s, now)
+	if s == nil || s.due {
+		return
 	}
+	p.advance(now)
+	p.schedule(s, now, true)
+	p.suspend(s, now)
+}
+
+// Remove removes a slot. Its worker may still be running.
+func (p *Pool) Remove(number int) {
+	s := p.slots[number]
+	if s == nil {
+		return
+	}
+	delete(p.slots, number)
+	p.policy.Restarts -= s.allows
+	p.endSuspension(s)
 }
 
 // DueAt returns when the worker of a slot will be started if nothing happens before. ok

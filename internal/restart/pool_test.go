@@ -12,21 +12,21 @@ func TestStable(t *testing.T) {
 	p := newTestPool(t, steady(50), 1)
 	for range 3 {
 		p.start(0)
-		p.end(0, Crashed)
+		p.fail(0)
 		p.waitForNext()
 	}
 	p.start(0)
 	p.ready(0)
 	p.wait(StableAfter - 1)
-	p.end(0, Killed)
+	p.fail(0)
 	p.requireNext(8 * FirstPause)
 
 	p.wait(8 * FirstPause)
 	p.startStable(0)
-	p.end(0, Killed)
+	p.fail(0)
 	p.requireNext(0)
 	p.start(0)
-	p.end(0, Killed)
+	p.fail(0)
 	p.requireNext(FirstPause)
 }
 
@@ -36,7 +36,7 @@ func TestStableBeyondLimit(t *testing.T) {
 	p := newTestPool(t, steady(2), 1)
 	for _, wait := range []time.Duration{0, 0, Period - 2*StableAfter} {
 		p.startStable(0)
-		p.end(0, Killed)
+		p.fail(0)
 		p.requireNext(wait)
 		p.wait(wait)
 	}
@@ -71,7 +71,7 @@ func TestRestarts(t *testing.T) {
 	p.retire(0)
 	p.startStable(0)
 	require.Zero(t, p.pool.Restarts(0))
-	p.end(0, Killed)
+	p.fail(0)
 	p.start(0)
 	require.Equal(t, 1, p.pool.Restarts(0))
 	require.Zero(t, p.pool.Restarts(7), "an unknown slot")
@@ -83,7 +83,7 @@ func TestOldFailuresAreForgotten(t *testing.T) {
 	for range 10 {
 		p.start(0)
 		p.wait(Period)
-		p.end(0, NeverReady)
+		p.fail(0)
 		p.requireState(On)
 		p.waitForNext()
 	}
@@ -93,8 +93,8 @@ func TestOldFailuresAreForgotten(t *testing.T) {
 func TestEndedTwice(t *testing.T) {
 	p := newTestPool(t, steady(5), 1)
 	p.start(0)
-	p.end(0, Crashed)
-	p.end(0, Crashed)
+	p.fail(0)
+	p.fail(0)
 	require.Equal(t, 1, p.pool.Failures(0))
 	p.requireNext(FirstPause)
 }
@@ -114,7 +114,7 @@ func TestAdd(t *testing.T) {
 		require.Equal(t, []int{0, 1}, []int{p.pool.Add(), p.pool.Add()})
 		p.requireNoNext("both workers run")
 		if removed {
-			p.end(1, Asked)
+			p.remove(1)
 		}
 		require.Equal(t, want, p.failUntilProbe())
 		require.Equal(t, 2, p.pool.Add(), "no number must be used again")
@@ -130,32 +130,32 @@ func TestLimitAfterRemoval(t *testing.T) {
 	for range RestartsPerWorker + 1 {
 		p.ready(0)
 		p.wait(StableAfter)
-		p.end(0, Killed)
+		p.fail(0)
 		p.waitForNext()
 		p.start(0)
 	}
-	p.end(added, Asked)
+	p.remove(added)
 	p.ready(0)
 	p.wait(StableAfter)
-	p.end(0, Killed)
+	p.fail(0)
 	p.requireNext(Period - StableAfter) // after the latest start
 }
 
-// A worker that was asked to end must not be replaced, even if it is the probe. Reports
-// about an unknown slot must have no effect.
-func TestAsked(t *testing.T) {
+// The worker of a removed slot must not be replaced, even if it is the probe. Reports about
+// an unknown slot must have no effect.
+func TestRemove(t *testing.T) {
 	p := newTestPool(t, steady(1), 1)
 	for range 2 {
 		p.start(0)
-		p.end(0, NeverReady)
+		p.fail(0)
 		p.waitForNext()
 	}
 	p.start(0)
 	p.requireState(Probing)
-	p.end(0, Asked)
+	p.remove(0)
 	require.Equal(t, On, p.pool.State(p.now), "no slot is left to be suspended")
 	p.requireNoNext("the only slot was removed")
-	p.end(0, Crashed)
+	p.fail(0)
 	p.ready(0)
 	p.retire(0)
 	p.requireNoNext("the slot is unknown")

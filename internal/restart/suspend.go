@@ -102,11 +102,10 @@ func (p *Pool) nextToProbe() (longest *slot) {
 	return longest
 }
 
-// remove removes a slot. A suspension ends with the last slot that it applied to.
-func (p *Pool) remove(s *slot) {
-	delete(p.slots, s.number)
-	p.policy.Restarts -= s.allows
-	if p.probe == s {
+// endSuspension ends a suspension if the slot that was removed is the last that it applied
+// to.
+func (p *Pool) endSuspension(removed *slot) {
+	if p.probe == removed {
 		p.probe = nil
 	}
 	if p.probe == nil && !slices.ContainsFunc(slices.Collect(maps.Values(p.slots)), (*slot).suspendable) {

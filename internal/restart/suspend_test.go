@@ -41,7 +41,7 @@ func TestProbe(t *testing.T) {
 	p.requireNoNext("a probe is running")
 	p.ready(first)
 	p.wait(StableAfter - 1)
-	p.end(first, Crashed)
+	p.fail(first)
 	p.requireState(Suspended)
 	p.requireNext(2 * Period)
 
@@ -53,7 +53,7 @@ func TestProbe(t *testing.T) {
 	p.wait(StableAfter)
 	p.requireState(On)
 	p.start(first)
-	p.end(first, Crashed)
+	p.fail(first)
 	p.requireNext(FirstPause) // its failures were forgotten
 }
 
@@ -69,7 +69,7 @@ func TestProbeCutsPauses(t *testing.T) {
 	}
 	p.failUntilProbe()
 	p.ready(0)
-	p.end(1, Crashed)
+	p.fail(1)
 	_, ok := p.pool.DueAt(1, p.now)
 	require.False(t, ok, "the probe of another slot is running")
 	p.requireNext(StableAfter)
@@ -99,7 +99,7 @@ func TestProbeStableUnasked(t *testing.T) {
 	p.failUntilProbe()
 	p.ready(0)
 	p.wait(StableAfter)
-	p.end(0, Killed)
+	p.fail(0)
 	p.requireState(On)
 }
 
@@ -114,11 +114,11 @@ func TestStableWhileSuspended(t *testing.T) {
 	p.ready(2)
 	p.wait(time.Minute)
 	p.failUntilProbe()
-	p.end(0, NeverReady)
+	p.fail(0)
 	p.requireState(Suspended)
 
 	p.wait(15 * time.Second)
-	p.end(1, Killed)
+	p.fail(1)
 	p.retire(2)
 	p.start(1)
 	p.start(2)
@@ -127,30 +127,30 @@ func TestStableWhileSuspended(t *testing.T) {
 
 // Restarts must stay suspended until no suspended slot is left, whatever other slots are
 // removed.
-func TestAskedWhileSuspended(t *testing.T) {
+func TestRemoveWhileSuspended(t *testing.T) {
 	p := newTestPool(t, steady(1), 3)
 	for slot := range 3 {
 		p.start(slot)
 	}
-	p.end(0, NeverReady)
-	p.end(1, NeverReady)
+	p.fail(0)
+	p.fail(1)
 	require.Equal(t, []int{0, 1, 2}, p.pool.Slots())
 	for _, slot := range []int{2, 0} {
 		p.requireState(Suspended)
-		p.end(slot, Asked)
+		p.remove(slot)
 	}
 	p.requireState(Suspended)
-	p.end(1, Asked)
+	p.remove(1)
 	p.requireState(On)
 	require.Empty(t, p.pool.Slots())
 }
 
 // While a probe is running, the removal of another slot must not end the suspension.
-func TestAskedWhileProbing(t *testing.T) {
+func TestRemoveWhileProbing(t *testing.T) {
 	p := newTestPool(t, steady(1), 2)
 	p.start(0)
 	p.start(1)
 	p.failUntilProbe()
-	p.end(1, Asked)
+	p.remove(1)
 	p.requireState(Probing)
 }

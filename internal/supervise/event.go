@@ -21,35 +21,40 @@ type (
 		Worker *Worker
 		Took   time.Duration // since its start
 	}
-	// Retired: the worker wants to be replaced.
+	// Retired: the worker asks to be replaced.
 	Retired struct{ Worker *Worker }
 	// Exited: the worker's process has ended.
 	Exited struct {
 		Worker *Worker
 		Exit   ipc.Exit
-		Left   bool           // it was asked to leave, or has said that it would
-		Reason restart.Reason // of an exit that is not Left
-		Why    string         // why we have killed it, or its last error, or ""
+		// Intended: the worker was asked to leave, or has said that it would.
+		Intended bool
+		Reason   Reason // of any other exit
+		Why      string // why we have killed it, or its last error, or ""
 	}
 	// StartFailed: the worker that is due could not be started.
 	StartFailed struct{ Err error }
-	// RestartDelayed: the replacement of a failed worker starts after a pause.
-	RestartDelayed struct{ Pause time.Duration }
+	// RestartDelayed: a worker starts after a pause, because Worker has failed, or, if that
+	// is nil, because it could not be started.
+	RestartDelayed struct {
+		Worker *Worker
+		Pause  time.Duration
+	}
 	// Restarts: the restarts of failed workers are suspended, probed, or on again.
 	Restarts struct {
 		State      restart.State
-		Why        string        // they are suspended
+		Why        string        // they are, or stay, suspended
 		Next       time.Duration // until the probe starts, if they are suspended
 		Serving    int           // workers that serve meanwhile
 		FirstError string        // what the failures began with
 	}
 	// Reloading: the workers are being replaced, one at a time.
 	Reloading struct{}
-	// Reloaded: a reload has ended. If there is an Err, Left workers were not replaced.
+	// Reloaded: a reload has ended. If there is an Err, some workers remain as before.
 	Reloaded struct {
-		Replaced, Left int
-		Took           time.Duration
-		Err            error
+		Replaced, Remaining int
+		Took                time.Duration
+		Err                 error
 	}
 	// Scaled: the number of workers was changed.
 	Scaled struct{ From, To int }
@@ -60,19 +65,23 @@ func (e Ready) String() string {
 	return fmt.Sprintf("%v is ready, %v after its start", e.Worker, cli.FormatDuration(e.Took))
 }
 func (e Retired) String() string {
-	return fmt.Sprintf("%v wants to be replaced, and serves until then", e.Worker)
+	return fmt.Sprintf("%v asks to be replaced; it serves until its replacement is ready", e.Worker)
 }
 func (e StartFailed) String() string { return fmt.Sprintf("cannot start a worker: %v", e.Err) }
 func (e RestartDelayed) String() string {
-	return "its replacement starts in " + cli.FormatDuration(e.Pause)
+	what := "the next attempt"
+	if e.Worker != nil {
+		what = fmt.Sprintf("the replacement of %v", e.Worker)
+	}
+	return fmt.Sprintf("%s starts in %s", what, cli.FormatDuration(e.Pause))
 }
 
 func (e Exited) String() string {
 	how := e.Reason.String()
 	switch {
-	case e.Left && e.Exit.Signal != 0:
+	case e.Intended && e.Exit.Signal != 0:
 		how = "was to leave, and was killed"
-	case e.Left:
+	case e.Intended:
 		how = "has left"
 	}
 	text := fmt.Sprintf("%v %s (%v)", e.Worker, how, e.Exit)
@@ -89,7 +98,7 @@ func (e Restarts) String() string {
 	case restart.On:
 		return "the probe has proved stable: restarts are on again"
 	}
-	text := fmt.Sprintf("restarts are suspended: %s; the next probe starts in %s", e.Why, cli.FormatDuration(e.Next))
+	text := fmt.Sprintf("%s; the next probe starts in %s", e.Why, cli.FormatDuration(e.Next))
 	if e.Serving == 0 {
 		text += "\n  no worker serves until then: connections wait"
 	}
@@ -101,7 +110,7 @@ func (e Reloaded) String() string {
 	if e.Err == nil {
 		return fmt.Sprintf("reload: all workers are new, after %v", cli.FormatDuration(e.Took))
 	}
-	return fmt.Sprintf("reload: stopped; %d replaced, %d left as before: %v", e.Replaced, e.Left, e.Err)
+	return fmt.Sprintf("reload: stopped; %d replaced, %d as before: %v", e.Replaced, e.Remaining, e.Err)
 }
 func (e Scaled) String() string { return fmt.Sprintf("scale from %d to %d", e.From, e.To) }
 
@@ -116,9 +125,9 @@ func (s *Supervisor) notifyRestarts() {
 	s.restarts = state
 	e := Restarts{State: state, Serving: s.serving(), FirstError: s.firstErrors.Latest()}
 	if state == restart.Suspended {
-		e.Why = "the probe has failed"
+		e.Why = "restarts stay suspended: the probe has failed"
 		if before == restart.On {
-			e.Why = fmt.Sprintf("more than %d in %v", s.pool.Limit(), s.cfg.Restart.Period)
+			e.Why = fmt.Sprintf("restarts are suspended: more than %d in %v", s.pool.Limit(), s.cfg.Restart.Period)
 		}
 	}
 	if next, ok := s.pool.Next(now); ok {

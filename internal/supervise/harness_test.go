@@ -44,8 +44,8 @@ func startSupervisor(t *testing.T, cfg Config, script string) *harness {
 	}
 	cfg.Started = func(*Worker) {}
 	cfg.Disconnected = func(*Worker, error) {}
-	cfg.Message = obey
-	cfg.Stop = func(ctx context.Context, w *Worker) { w.Send(ctx, "stop") }
+	cfg.Message = handleMessage
+	cfg.AskToLeave = func(ctx context.Context, w *Worker) { w.Send(ctx, "stop") }
 	cfg.Notify = func(e Event) { h.events <- e }
 	h.Supervisor = New(cfg)
 	t.Cleanup(func() {
@@ -58,7 +58,7 @@ func startSupervisor(t *testing.T, cfg Config, script string) *harness {
 	return h
 }
 
-func obey(w *Worker, m ipc.Message) (expected bool) {
+func handleMessage(w *Worker, m ipc.Message) (solicited bool) {
 	var what string
 	m.Decode(&what)
 	switch what {

@@ -19,8 +19,8 @@ const lastOutput = 100 * time.Millisecond
 // Process calls it.
 type Process struct {
 	*ipc.Child
-	Started time.Time // when it was forked
-	Stderr  *Stderr
+	ForkedAt time.Time
+	Stderr   *Stderr
 
 	done chan struct{} // closed after its end
 	exit ipc.Exit      // valid then
@@ -36,9 +36,9 @@ type Process struct {
 // before its messages are read.
 func Start(cfg ipc.Config, cmd *exec.Cmd, hold bool) (*Process, error) {
 	p := &Process{
-		Started: time.Now(),
-		Stderr:  &Stderr{out: os.Stderr, held: hold},
-		done:    make(chan struct{}),
+		ForkedAt: time.Now(),
+		Stderr:   &Stderr{out: os.Stderr, held: hold},
+		done:     make(chan struct{}),
 	}
 	cmd.Stdin, cmd.Stderr = nil, p.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

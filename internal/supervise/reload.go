@@ -81,7 +81,7 @@ func (s *Supervisor) runReload(ctx context.Context) error {
 	s.mu.Lock()
 	r.err, r.took, r.state = err, time.Since(r.began), stateAfter(err)
 	close(r.over)
-	s.cfg.Notify(Reloaded{Replaced: r.replaced, Left: r.left(), Took: r.took, Err: err})
+	s.cfg.Notify(Reloaded{Replaced: r.replaced, Remaining: r.remaining(), Took: r.took, Err: err})
 	return err
 }
 
@@ -116,7 +116,8 @@ func (r *reload) run(ctx context.Context) error {
 	}
 }
 
-// start starts the next new worker, or returns nil if there is no worker to replace.
+// start starts the next new worker, in a slot of its own: it takes over with that slot, and
+// the old worker's is removed. start returns nil if there is no worker to replace.
 func (r *reload) start() (*Worker, error) {
 	s := r.supervisor
 	s.mu.Lock()
@@ -153,34 +154,41 @@ func (r *reload) awaitReady(ctx context.Context, candidate *Worker) error {
 }
 
 // takeOver lets the candidate take the place of an old worker, which it asks to leave and
-// returns. If there is an error, or no worker to replace, the candidate leaves instead.
-func (r *reload) takeOver(candidate *Worker, err error) (leaving *Worker, _ error) {
+// returns. If the candidate cannot, or no worker is left to replace, it leaves instead.
+func (r *reload) takeOver(candidate *Worker, notReady error) (leaving *Worker, err error) {
 	s := r.supervisor
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case r.failure != nil:
-		err = r.failure
-	case s.closed && (err == nil || candidate.state == Leaving || candidate.exited.Left):
-		err = ErrShutdown
-	case err == nil && candidate.state == Gone:
-		err = errors.New(candidate.exited.String())
-	case err == nil && candidate.state == Leaving:
-		err = fmt.Errorf("%v did not stay", candidate)
-	}
 	pending := r.pending()
-	if err != nil || len(pending) == 0 {
+	r.candidate = nil
+	if err := r.verdict(candidate, notReady); err != nil || len(pending) == 0 {
 		if candidate.state < Leaving {
 			s.removeSlot(candidate.slot)
 		}
-		r.candidate = nil
 		return candidate, err
 	}
-	r.candidate = nil
 	r.replaced++
 	s.removeSlot(pending[0].number)
 	r.complete = len(r.pending()) == 0 // decided now: Close may come before the old worker's end
 	return pending[0].worker, nil
+}
+
+// verdict returns why the candidate cannot take over, or nil. The caller holds the lock, as
+// for the methods below.
+func (r *reload) verdict(candidate *Worker, notReady error) error {
+	switch {
+	case r.failure != nil:
+		return r.failure
+	case r.supervisor.closed && (notReady == nil || candidate.state == Leaving || candidate.exited.Intended):
+		return ErrShutdown
+	case notReady != nil:
+		return notReady
+	case candidate.state == Gone:
+		return errors.New(candidate.exited.String())
+	case candidate.state == Leaving:
+		return fmt.Errorf("%v did not stay", candidate)
+	}
+	return nil
 }
 
 func (r *reload) isCandidate(w *Worker) bool { return r != nil && r.candidate == w }
@@ -201,8 +209,8 @@ func (r *reload) pending() []slot {
 	})
 }
 
-// left returns how many workers are from before the reload.
-func (r *reload) left() (n int) {
+// remaining returns how many workers are from before the reload.
+func (r *reload) remaining() (n int) {
 	for _, w := range r.supervisor.workers {
 		if w.id <= r.since && w.state < Leaving {
 			n++

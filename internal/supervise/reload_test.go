@@ -37,7 +37,7 @@ func TestReloadTimeout(t *testing.T) {
 	await[Ready](h)
 	h.next(sleeps)
 	err = h.Reload(t.Context())
-	require.EqualError(t, err, "worker 2 never ready (signal killed): not ready within 3s")
+	require.EqualError(t, err, "worker 2 was never ready (signal killed): not ready within 3s")
 	require.Equal(t, ReloadFailed, h.Status().Reload.State)
 	require.Len(t, h.Workers(), 1)
 	require.Same(t, old, h.Workers()[0])

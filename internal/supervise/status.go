@@ -34,12 +34,13 @@ const (
 
 // ReloadStatus is a snapshot of a reload.
 type ReloadStatus struct {
-	State    string    `json:"state"`
-	Replaced int       `json:"replaced"`
-	Left     int       `json:"left"` // workers from before the reload
-	Began    time.Time `json:"began"`
-	Seconds  float64   `json:"seconds"`
-	Error    string    `json:"error,omitzero"`
+	State    string `json:"state"`
+	Replaced int    `json:"replaced"`
+	// Remaining workers are from before the reload.
+	Remaining int       `json:"remaining"`
+	Began     time.Time `json:"began"`
+	Seconds   float64   `json:"seconds"`
+	Error     string    `json:"error,omitzero"`
 }
 
 // Status returns a snapshot.
@@ -63,7 +64,7 @@ func (r *reload) status() *ReloadStatus {
 	if r == nil {
 		return nil
 	}
-	status := &ReloadStatus{State: r.state, Replaced: r.replaced, Left: r.left(), Began: r.began, Seconds: r.took.Seconds()}
+	status := &ReloadStatus{State: r.state, Replaced: r.replaced, Remaining: r.remaining(), Began: r.began, Seconds: r.took.Seconds()}
 	switch {
 	case r.state == ReloadRunning:
 		status.Seconds = time.Since(r.began).Seconds()

@@ -25,11 +25,11 @@ import (
 )
 
 // Config says what is special about the workers. Command, Started, Message,
-// Disconnected, Stop and Notify must be set.
+// Disconnected, AskToLeave and Notify must be set.
 //
-// Command and Notify are called with the supervisor's lock held: they must not use the
-// Supervisor or its workers, except for a worker's ID and Value. The other hooks are called
-// without it, each from a goroutine that belongs to the worker.
+// Command, Channel, Name and Notify are called with the supervisor's lock held: they must
+// not use the Supervisor or its workers, except for a worker's ID and Value. The other hooks
+// are called without it, each from a goroutine that belongs to the worker.
 type Config struct {
 	Workers int // that New starts
 
@@ -39,13 +39,14 @@ type Config struct {
 	Name func(w *Worker) string
 	// Started is called before the first message of a worker is read. It must not block.
 	Started func(w *Worker)
-	// Message is called with each message, and may take its handle. expected reports
+	// Message is called with each message, and may take its handle. solicited reports
 	// whether we have waited for it; a worker that sends many others is slowed down.
-	Message func(w *Worker, m ipc.Message) (expected bool)
+	Message func(w *Worker, m ipc.Message) (solicited bool)
 	// Disconnected is called after the last message, with the last error of Messages.
 	Disconnected func(w *Worker, last error)
-	// Stop asks a worker to leave. It may block; ctx ends when the worker's time is up.
-	Stop func(ctx context.Context, w *Worker)
+	// AskToLeave asks a worker to finish its requests and to exit. It may block; ctx ends
+	// when the worker's time is up.
+	AskToLeave func(ctx context.Context, w *Worker)
 	// Exited is called when the process has ended, before the event about it.
 	Exited func(w *Worker)
 	// Notify is called with each event, in order.
@@ -147,7 +148,7 @@ func (s *Supervisor) fork() (*Worker, error) {
 	slot := s.pool.Add()
 	w, err := s.start(slot)
 	if err != nil {
-		s.pool.Ended(slot, restart.Asked, time.Now())
+		s.pool.Remove(slot)
 	}
 	return w, err
 }
@@ -171,7 +172,7 @@ func (s *Supervisor) startDue() {
 		if _, err := s.start(slot); err != nil {
 			failed := StartFailed{err}
 			s.cfg.Notify(failed)
-			s.failed(slot, restart.NeverReady, failed.String())
+			s.failed(slot, nil, failed.String())
 		}
 	}
 	s.notifyRestarts()
@@ -203,21 +204,22 @@ func (s *Supervisor) start(slot int) (*Worker, error) {
 	return w, nil
 }
 
-// failed leaves it to the policy when the next worker of a slot starts.
-func (s *Supervisor) failed(slot int, reason restart.Reason, what string) {
+// failed leaves it to the policy when the next worker of a slot starts. w is the worker that
+// has failed, or nil if it could not be started.
+func (s *Supervisor) failed(slot int, w *Worker, what string) {
 	now := time.Now()
-	s.pool.Ended(slot, reason, now)
+	s.pool.Failed(slot, now)
 	s.firstErrors.Record(slot, s.pool.Failures(slot), what)
 	at, due := s.pool.DueAt(slot, now)
 	if due && at.After(now) && !s.closed && s.pool.State(now) == restart.On {
-		s.cfg.Notify(RestartDelayed{at.Sub(now)})
+		s.cfg.Notify(RestartDelayed{w, at.Sub(now)})
 	}
 }
 
 // removeSlot removes a slot and asks its workers to leave: there are two of them while a
 // replacement starts.
 func (s *Supervisor) removeSlot(slot int) {
-	s.pool.Ended(slot, restart.Asked, time.Now())
+	s.pool.Remove(slot)
 	for _, w := range s.workers {
 		if w.slot == slot {
 			w.leave()

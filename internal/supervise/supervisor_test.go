@@ -19,7 +19,7 @@ func TestReplaced(t *testing.T) {
 	first := await[Ready](h).Worker
 	first.Signal(syscall.SIGKILL)
 	exited := await[Exited](h)
-	require.Equal(t, Exited{Worker: first, Exit: ipc.Exit{Code: -1, Signal: syscall.SIGKILL}, Reason: restart.Killed}, exited)
+	require.Equal(t, Exited{Worker: first, Exit: ipc.Exit{Code: -1, Signal: syscall.SIGKILL}, Reason: ReasonKilled}, exited)
 	second := await[Ready](h).Worker
 	require.Len(t, h.Workers(), 1)
 	require.Same(t, second, h.Workers()[0])
@@ -45,7 +45,7 @@ func TestRun(t *testing.T) {
 	<-ended
 	for range 2 {
 		exited := await[Exited](h)
-		require.True(t, exited.Left, exited)
+		require.True(t, exited.Intended, exited)
 		require.Zero(t, exited.Exit)
 	}
 }
@@ -62,7 +62,7 @@ func TestRetire(t *testing.T) {
 	for ready == old || exited.Worker != old { // its replacement may retire as well
 		exited = await[Exited](h)
 	}
-	require.True(t, exited.Left)
+	require.True(t, exited.Intended)
 	require.Equal(t, 1, h.Size())
 }
 
@@ -93,7 +93,7 @@ func TestRetireNow(t *testing.T) {
 	require.Equal(t, 1, h.Size())
 	require.NoError(t, w.Send(t.Context(), "go"))
 	exited := await[Exited](h)
-	require.Equal(t, Exited{Worker: w, Exit: ipc.Exit{Code: 3}, Left: true, Reason: restart.Crashed}, exited)
+	require.Equal(t, Exited{Worker: w, Exit: ipc.Exit{Code: 3}, Intended: true, Reason: ReasonCrashed}, exited)
 }
 
 // A worker that is asked to leave must not be replaced.
@@ -130,7 +130,7 @@ func TestDisconnected(t *testing.T) {
 		`echo '"ready"' >&3; exec 3>&-; exec sleep 100`)
 	w := await[Ready](h).Worker
 	exited := await[Exited](h)
-	require.Equal(t, Exited{Worker: w, Exit: ipc.Exit{Code: -1, Signal: syscall.SIGTERM}, Reason: restart.Killed}, exited)
+	require.Equal(t, Exited{Worker: w, Exit: ipc.Exit{Code: -1, Signal: syscall.SIGTERM}, Reason: ReasonKilled}, exited)
 }
 
 // A worker that stays in the state Starting must be killed after ReadyTimeout. Online is
@@ -143,7 +143,7 @@ func TestReadyTimeout(t *testing.T) {
 	require.NoError(t, err)
 	exited := await[Exited](h)
 	require.Equal(t, "still starting after 50ms", exited.Why)
-	require.GreaterOrEqual(t, time.Since(w.Started), timeout-timeout/startTicks)
+	require.GreaterOrEqual(t, time.Since(w.ForkedAt), timeout-timeout/startTicks)
 
 	h = startSupervisor(t, Config{ReadyTimeout: patience}, `echo '"online"' >&3; read stop <&3`)
 	w, err = h.Fork()
@@ -160,7 +160,7 @@ func TestFlood(t *testing.T) {
 	w, err := h.Fork()
 	require.NoError(t, err)
 	await[Ready](h)
-	require.GreaterOrEqual(t, time.Since(w.Started), many/FreeMessages*time.Millisecond)
+	require.GreaterOrEqual(t, time.Since(w.ForkedAt), many/FreeMessages*time.Millisecond)
 }
 
 // A call after Close must be refused.
@@ -187,16 +187,16 @@ func TestFirstErrorOfItsSlot(t *testing.T) {
 	s.pool.PopDue(later)
 	s.pool.PopDue(later)
 	s.pool.Ready(0, time.Now().Add(-restart.StableAfter))
-	s.failed(0, restart.Killed, "it was killed")
+	s.failed(0, nil, "it was killed")
 	for _, what := range []string{"no database", "no database, of course"} {
 		s.pool.PopDue(later)
-		s.failed(0, restart.Crashed, what)
+		s.failed(0, nil, what)
 	}
-	s.failed(1, restart.Killed, "the other one")
+	s.failed(1, nil, "the other one")
 	for s.restarts == restart.On {
 		s.pool.PopDue(later)
 		s.pool.PopDue(later)
-		s.failed(0, restart.Crashed, "and so on")
+		s.failed(0, nil, "and so on")
 		s.notifyRestarts()
 	}
 	require.Contains(t, events[len(events)-1].String(), "the first error was: no database")

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"syscall"
 	"time"
-
-	"playing-with-processes/internal/restart"
 )
 
 // FreeMessages that we have not waited for cost their sender a millisecond: a worker that
@@ -17,8 +15,14 @@ const FreeMessages = 64
 // startTicks is how many parts ReadyTimeout is counted in.
 const startTicks = 10
 
-// State is what a worker is doing. A worker has one state at a time, and the states of one
-// worker only get larger.
+// State is what a worker is doing. The states of a worker only get larger, and it may skip
+// some:
+//
+//	Starting ─ Online ─ Serving ─┬─ Disconnected ─┬─ Leaving ─ Gone
+//	                             └─── Retiring ───┘
+//
+// Retiring is larger than Disconnected: a worker that has asked to be replaced may close its
+// channel, and its end is still intended.
 type State int
 
 const (
@@ -69,7 +73,7 @@ func (w *Worker) run() {
 	cfg.Started(w)
 	go w.watchStart()
 	last := w.readLoop()
-	w.enter(Disconnected)
+	w.setState(Disconnected)
 	cfg.Disconnected(w, last)
 	// It may have closed only its channel, and still be serving its last requests.
 	if !w.WaitTimeout(cfg.DrainTimeout) {
@@ -83,14 +87,14 @@ func (w *Worker) run() {
 
 // readLoop handles the messages, and returns the last error of Messages.
 func (w *Worker) readLoop() (last error) {
-	unexpected := 0
+	unsolicited := 0
 	for message, err := range w.Messages() {
 		if err != nil || !w.supervisor.cfg.Message(w, message) {
-			unexpected++
+			unsolicited++
 		}
 		message.Close()
-		if unexpected == FreeMessages {
-			unexpected = 0
+		if unsolicited == FreeMessages {
+			unsolicited = 0
 			w.WaitTimeout(time.Millisecond)
 		}
 		last = err
@@ -118,14 +122,16 @@ func (w *Worker) watchStart() {
 	}
 }
 
-// enter enters a larger state, and reports whether it did.
-func (w *Worker) enter(state State) bool {
+// setState is enter for a caller without the lock.
+func (w *Worker) setState(state State) {
 	w.supervisor.mu.Lock()
 	defer w.supervisor.mu.Unlock()
-	return w.enterLocked(state)
+	w.enter(state)
 }
 
-func (w *Worker) enterLocked(state State) bool {
+// enter enters a larger state, and reports whether it did. The caller holds the supervisor's
+// lock, as for retire, leave, startLeaving, kill and exitEvent.
+func (w *Worker) enter(state State) bool {
 	if w.state >= state {
 		return false
 	}
@@ -137,19 +143,19 @@ func (w *Worker) enterLocked(state State) bool {
 }
 
 // Online reports that the worker's program runs.
-func (w *Worker) Online() { w.enter(Online) }
+func (w *Worker) Online() { w.setState(Online) }
 
 // Ready reports that the worker serves. The worker that it replaces is asked to leave.
 func (w *Worker) Ready() {
 	s := w.supervisor
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !w.enterLocked(Serving) {
+	if !w.enter(Serving) {
 		return
 	}
 	close(w.ready)
 	s.pool.Ready(w.slot, time.Now())
-	s.cfg.Notify(Ready{w, time.Since(w.Started)})
+	s.cfg.Notify(Ready{w, time.Since(w.ForkedAt)})
 	time.AfterFunc(s.cfg.Restart.StableAfter, func() {
 		if !isClosed(w.done) { // now it has proved stable
 			w.Stderr.Release()
@@ -166,7 +172,7 @@ func (w *Worker) Ready() {
 	s.startDue() // the next start may be due earlier now
 }
 
-// Retire reports that the worker wants to be replaced. It serves until its replacement is
+// Retire reports that the worker asks to be replaced. It serves until its replacement is
 // ready, and is asked to leave then. Before it is Ready itself, that waits.
 func (w *Worker) Retire() {
 	s := w.supervisor
@@ -180,7 +186,7 @@ func (w *Worker) Retire() {
 }
 
 func (w *Worker) retire() {
-	if w.enterLocked(Retiring) {
+	if w.enter(Retiring) {
 		s := w.supervisor
 		s.pool.Retire(w.slot, time.Now())
 		s.cfg.Notify(Retired{w})
@@ -200,7 +206,7 @@ func (w *Worker) RetireNow() {
 	slot := w.slot
 	w.startLeaving(func(context.Context, *Worker) {})
 	if s.reload.isCandidate(w) { // it has replaced no other worker yet
-		s.pool.Ended(slot, restart.Asked, time.Now())
+		s.pool.Remove(slot)
 	} else {
 		s.pool.Retire(slot, time.Now())
 	}
@@ -219,11 +225,11 @@ func (w *Worker) Leave() {
 }
 
 // leave asks the worker to leave, whatever happens to its slot.
-func (w *Worker) leave() { w.startLeaving(w.supervisor.cfg.Stop) }
+func (w *Worker) leave() { w.startLeaving(w.supervisor.cfg.AskToLeave) }
 
 // startLeaving starts the stop ladder, once.
 func (w *Worker) startLeaving(ask func(context.Context, *Worker)) {
-	if !w.enterLocked(Leaving) {
+	if !w.enter(Leaving) {
 		return
 	}
 	w.slot = noSlot
@@ -254,27 +260,27 @@ func (w *Worker) handleExit() {
 	defer s.mu.Unlock()
 	delete(s.workers, w.id)
 	w.exited = w.exitEvent()
-	w.enterLocked(Gone)
+	w.enter(Gone)
 	close(w.gone)
 	s.cfg.Notify(w.exited)
 	switch {
-	case w.exited.Left:
+	case w.exited.Intended:
 	case s.reload.isCandidate(w):
-		s.pool.Ended(w.slot, restart.Asked, time.Now())
+		s.pool.Remove(w.slot)
 	default:
 		s.reload.noteFailure(w)
-		s.failed(w.slot, w.exited.Reason, w.exited.String())
+		s.failed(w.slot, w, w.exited.String())
 	}
 	s.startDue()
 }
 
 func (w *Worker) exitEvent() Exited {
 	return Exited{
-		Worker: w,
-		Exit:   w.Exit(),
-		Left:   w.state >= Retiring,
-		Reason: restart.ReasonFor(isClosed(w.ready), w.Exit()),
-		Why:    cmp.Or(w.killedFor, w.LastError()),
+		Worker:   w,
+		Exit:     w.Exit(),
+		Intended: w.state >= Retiring,
+		Reason:   reasonFor(isClosed(w.ready), w.Exit()),
+		Why:      cmp.Or(w.killedFor, w.LastError()),
 	}
 }
 
