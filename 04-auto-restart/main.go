@@ -78,9 +78,9 @@ func handleNotice(w *supervise.Worker, m ipc.Message) (solicited bool) {
 	switch n.Act {
 	case actReady:
 		watchdogOf(w).watch(n.interval())
-		w.Ready()
+		w.MarkReady()
 	case actRetire:
-		w.Retire() // when its replacement is ready, AskToLeave is called
+		w.MarkRetiring() // when its replacement is ready, AskToLeave is called
 	}
 	return false
 }

@@ -42,7 +42,7 @@ func TestDemo(t *testing.T) {
 			`restarts are suspended: more than 10 in 10s`,
 			`the replacement of worker \d+ starts in \d`,
 			`the first error was: worker \d+ crashed .*a client asked for /crash`,
-			`the probe has proved stable`,
+			`restarts are on again`,
 			`(?m)^a crash +\S+ +\d+\nkill -9 +\S+ +\d+\nretire +\S+ +0\na freeze +[2345]\.\d+s +\d+\na crash loop +\S+s +\d+\n`,
 			`(?m)^ +0 refused\n +0 without an answer or an end$`,
 		} {

@@ -49,7 +49,7 @@ func (d *watchdog) run(interval time.Duration) {
 			return
 		}
 	}
-	d.worker.Kill(fmt.Sprintf("no heartbeat for %v", missedBeats*interval))
+	d.worker.KillBecause(fmt.Sprintf("no heartbeat for %v", missedBeats*interval))
 }
 
 // stop ends the watch. It is called once, when the channel has ended.

@@ -19,9 +19,9 @@ const defaultDrain = 5 * time.Second
 
 // primaryConn is a worker's connection to its primary.
 type primaryConn struct {
-	channel *ipc.Channel
-	leave   chan struct{} // closed when it is time to leave
-	drain   time.Duration // for Serve; valid then
+	channel   *ipc.Channel
+	leave     chan struct{} // closed when it is time to leave
+	drainTime time.Duration // for Serve; valid then
 
 	mu       sync.Mutex // guards the fields below
 	seq      int64
@@ -50,12 +50,12 @@ func connect() (*primaryConn, error) {
 		return nil, fmt.Errorf("worker by %s: %w", uniqueID, err)
 	}
 	c := &primaryConn{
-		channel:  channel,
-		leave:    make(chan struct{}),
-		drain:    defaultDrain,
-		requests: map[int64]request{},
-		servers:  map[string]server{},
-		indexes:  map[string]index{},
+		channel:   channel,
+		leave:     make(chan struct{}),
+		drainTime: defaultDrain,
+		requests:  map[int64]request{},
+		servers:   map[string]server{},
+		indexes:   map[string]index{},
 	}
 	if err := c.send(message{Act: actOnline}); err != nil {
 		return nil, err
@@ -168,7 +168,7 @@ func (c *primaryConn) startLeaving(within int64) {
 		return
 	}
 	if within > 0 {
-		c.drain = time.Duration(within) * time.Millisecond
+		c.drainTime = time.Duration(within) * time.Millisecond
 	}
 	close(c.leave)
 	servers, requests := c.servers, c.requests

@@ -5,12 +5,21 @@
 // A worker is an ordinary server, with [Listen] for net.Listen and [Serve] for http.Serve.
 // In a process that no primary has forked, they do what those two do.
 //
-// To follow one connection through the primary, read port.go, dispatcher.go, listensocket.go,
-// roundrobin.go and pending.go. sticky.go and shared.go are the two other policies. primary.go
-// and worker.go connect all this to package supervise, which keeps the workers running;
-// settings.go has the numbers. protocol.go has the messages between primary and worker, and
-// socket.go opens what a worker asks for. client.go, registration.go, listen.go, listener.go
-// and serve.go are the worker's side. event.go and status.go report what happens.
+// This is the way of one connection through the primary:
+//
+//	dispatcher.dispatch     accepts it, and has the picker choose an idle worker
+//	Worker.give             sends it to that worker: now it is pending
+//	Worker.handleMessage    reads the worker's answer, for connAnswered
+//	dispatcher.accepted     makes the worker idle again, or
+//	dispatcher.refuse       queues the connection again
+//	Worker.exited           if the worker dies first: dispatcher.requeue, or abandon
+//
+// So read port.go, dispatcher.go, listensocket.go, roundrobin.go, pending.go and worker.go.
+// sticky.go and shared.go are the two other policies. primary.go connects all this to package
+// supervise, which keeps the workers running; settings.go has the numbers. protocol.go has the
+// messages between primary and worker, and socket.go opens what a worker asks for. client.go,
+// registration.go, listen.go, listener.go and serve.go are the worker's side. event.go and
+// status.go report what happens.
 package cluster
 
 import (

@@ -17,8 +17,8 @@ const (
 
 // dispatcher accepts connections and gives each to an idle worker. Its picker decides which.
 //
-// A worker has at most one connection that it has not accepted. Others stay in the kernel's
-// queue, where they are safe whichever process dies, until a worker is idle.
+// A worker has at most one connection of the port that it has not accepted. Others stay in the
+// kernel's queue, where they are safe whichever worker dies, until a worker is idle.
 type dispatcher struct {
 	port    *port
 	socket  listenSocket

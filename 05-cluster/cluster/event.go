@@ -38,7 +38,7 @@ type (
 		Returned int
 	}
 	// Rejected: connections were reset, because the port had no worker for
-	// Settings.QueueTimeout, or because of a shutdown.
+	// Settings.QueueTimeout, or was closed: by a shutdown, or by its last worker.
 	Rejected struct {
 		Address     string
 		Connections int

@@ -24,7 +24,8 @@ func (s listenSocket) accept() (conn *os.File) {
 	return conn
 }
 
-// wait returns the next connection, or nil, nil between interrupt and arm and after close.
+// wait waits for the next connection. After interrupt, and until arm, it returns nil, nil; so
+// it does after close.
 func (s listenSocket) wait() (conn *os.File, err error) {
 	raw, _ := s.file.SyscallConn() // every file has one
 	ended := raw.Read(func(fd uintptr) bool {

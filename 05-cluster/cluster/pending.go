@@ -47,7 +47,7 @@ func (w *Worker) connAnswered(seq int64, accepted bool) (solicited bool) {
 func (w *Worker) tick(most int) {
 	for _, c := range w.pending {
 		if c.age++; c.age > most {
-			w.process.Kill(fmt.Sprintf("it has not accepted a connection for %v", w.primary.settings.AcceptTimeout))
+			w.process.KillBecause(fmt.Sprintf("it has not accepted a connection for %v", w.primary.settings.AcceptTimeout))
 		}
 	}
 }

@@ -27,7 +27,7 @@ func Serve(l net.Listener, handler http.Handler) error {
 	if primary == nil || !primary.leaving() {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), primary.drain)
+	ctx, cancel := context.WithTimeout(context.Background(), primary.drainTime)
 	defer cancel()
 	server.Drain(ctx)
 	<-served

@@ -17,7 +17,7 @@ type Status struct {
 	// Restarting of failed workers is on, suspended, probing, or, in a shutdown, off.
 	Restarting string         `json:"restarting"`
 	Waiting    int            `json:"waiting"` // connections that no worker has, at all ports
-	Reset      int            `json:"reset"`   // connections so far that no worker could have
+	Reset      int            `json:"reset"`   // connections so far that the primary had to reset
 	Ports      []PortStatus   `json:"ports"`
 	Workers    []WorkerStatus `json:"workers"`
 	Reload     *ReloadStatus  `json:"reload"` // the last one, or null

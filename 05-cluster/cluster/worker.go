@@ -122,7 +122,7 @@ func (w *Worker) handleMessage(raw ipc.Message) (solicited bool) {
 		return w.connAnswered(*m.Ack, m.Accepted != nil && *m.Accepted)
 	case m.Act == actOnline && !w.joined:
 		w.joined = true
-		w.process.Online()
+		w.process.MarkOnline()
 		p.report(Online{w})
 	case m.Act == actQuery && m.Where != nil:
 		w.answerQuery(m)
@@ -161,7 +161,7 @@ func (w *Worker) answerQuery(m message) {
 // listening makes the worker ready with its first server.
 func (w *Worker) listening(q query) {
 	if !w.leaving() {
-		w.process.Ready()
+		w.process.MarkReady()
 		w.primary.report(Listening{w, q.String()})
 	}
 }
@@ -194,7 +194,7 @@ func (w *Worker) handleLeave(seq int64) {
 	w.enqueue(message{Ack: &seq, Within: w.primary.settings.DrainTimeout.Milliseconds()}, nil)
 	if !w.leaving() {
 		w.leavePorts()
-		w.process.RetireNow()
+		w.process.MarkLeaving()
 	}
 }
 
@@ -206,7 +206,7 @@ func (w *Worker) enqueue(m message, handle syscall.Conn) (seq int64) {
 	select {
 	case w.outgoing <- outgoing{m, handle}:
 	default:
-		w.process.Kill("it does not read its channel")
+		w.process.KillBecause("it does not read its channel")
 	}
 	return m.Seq
 }
@@ -243,7 +243,7 @@ func (w *Worker) disconnected(last error) {
 	defer w.primary.mu.Unlock()
 	if last != nil && !errors.Is(last, io.ErrUnexpectedEOF) && !errors.Is(last, ipc.ErrHandleLost) {
 		w.unread = true
-		w.process.Kill(fmt.Sprintf("its channel had to be closed: %v", last))
+		w.process.KillBecause(fmt.Sprintf("its channel had to be closed: %v", last))
 	}
 	w.leavePorts()
 	w.primary.report(Disconnect{w})

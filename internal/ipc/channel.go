@@ -128,9 +128,9 @@ func (c *Channel) end(why error) bool {
 	return true
 }
 
-// drain reads what a dead peer has left in the kernel, and then ends the channel. It does
+// readRest reads what a dead peer has left in the kernel, and then ends the channel. It does
 // not wait for the end of the stream, because a grandchild may hold the channel open.
-func (c *Channel) drain() {
+func (c *Channel) readRest() {
 	c.mu.Lock()
 	c.reading.nonblock = true
 	if c.reading.active || shutdownKeepsQueue {

@@ -104,8 +104,8 @@ func (c *Child) Pid() int { return c.cmd.Process.Pid }
 // Wait has returned, it returns os.ErrProcessDone.
 func (c *Child) Kill(sig syscall.Signal) error { return c.cmd.Process.Signal(sig) }
 
-// Wait waits until the child has exited, reads what the child wrote before, for Messages
-// to yield, and closes the channel. It does not wait for grandchildren that hold the
+// Wait waits until the child has exited, reads what the child wrote before, up to
+// Config.MaxInbox, for Messages to yield, and closes the channel. It does not wait for grandchildren that hold the
 // channel open, and no longer than a second for those that hold the output open. A child
 // may be unable to exit before its messages are read, so range over Messages, or call
 // Disconnect, first. Wait may be called more than once.
@@ -113,7 +113,7 @@ func (c *Child) Wait() (Exit, error) { return c.wait() }
 
 func (c *Child) reap() (Exit, error) {
 	err := c.cmd.Wait()
-	c.drain()
+	c.readRest()
 	state := c.cmd.ProcessState
 	if state == nil {
 		return Exit{}, fmt.Errorf("wait: %w", err)

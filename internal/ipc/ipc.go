@@ -30,8 +30,9 @@ var (
 	ErrReserved = errors.New(`messages with a cmd that starts with "NODE_" are reserved`)
 	// ErrLineTooLong: a message is longer than Config.MaxLine.
 	ErrLineTooLong = errors.New("line too long")
-	// ErrInboxFull: the peer has sent more than Config.MaxInbox, and no Receive has taken
-	// it, while a handle awaited its acknowledgement or before the child ended.
+	// ErrInboxFull: more than Config.MaxInbox had to be read ahead of Receive. Either a
+	// handle awaited its acknowledgement, or a dead child has left so much. The rest of
+	// the messages is lost.
 	ErrInboxFull = errors.New("inbox full")
 	// ErrPeerNotReading: the peer sends Node's own queries faster than it reads the
 	// replies.
@@ -50,8 +51,8 @@ type Config struct {
 	// 64 MiB. A peer that sends a longer one is disconnected.
 	MaxLine int
 	// MaxInbox bounds what the channel reads ahead, in bytes of memory; 0 means
-	// 64 MiB. A peer that sends more while a handle awaits its acknowledgement is
-	// disconnected. Receive documents when the channel reads ahead.
+	// 64 MiB. Receive documents when it reads ahead. A peer that sends more then is
+	// disconnected.
 	MaxInbox int
 	// Cluster makes the messages of Node's cluster module, with the cmd
 	// NODE_CLUSTER, ordinary messages, to be sent and received like all others.

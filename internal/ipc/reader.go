@@ -54,11 +54,13 @@ func (c *Channel) Messages() iter.Seq2[Message, error] {
 // Receive waits for the next message. It returns io.EOF after the last one; every other
 // error is as in Messages.
 //
-// The calling goroutine reads from the socket itself. While no Receive runs, messages wait
-// in the kernel, and then the peer waits. SendHandle is the exception: while it waits, the
-// channel reads ahead, up to Config.MaxInbox, because the peer's acknowledgement comes after
-// everything that the peer wrote before. From then until the next Receive it reads ahead up
-// to a quarter of that: the peer may itself wait for an acknowledgement.
+// The calling goroutine reads from the socket itself, unless another one does. While no
+// Receive runs, messages wait in the kernel, and then the peer waits. There are two
+// exceptions. While SendHandle waits, the channel reads ahead, up to Config.MaxInbox, because
+// the peer's acknowledgement comes after everything that the peer wrote before. After the
+// acknowledgement it reads ahead up to a quarter of MaxInbox, until the next Receive: the
+// peer may itself wait for an acknowledgement. And Child.Wait reads what a dead child has
+// left, up to MaxInbox.
 func (c *Channel) Receive() (Message, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

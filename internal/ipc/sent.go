@@ -14,8 +14,8 @@ import (
 
 // A Node receiver reads 64 KiB at a time. If a read begins within the line of a handle and
 // also brings the next handle, Node attaches the second descriptor to the first message.
-// So a second handle may leave before the first is acknowledged only while no read of the
-// peer can begin there.
+// mayMixUp tells when that could happen. Then the second handle waits until the first is
+// acknowledged.
 const (
 	// maxUnread is how much the peer may not have read yet: well below 64 KiB.
 	maxUnread = 32 << 10
@@ -158,15 +158,26 @@ func (c *Channel) transmit(ctx context.Context, s *sentHandle, line []byte) erro
 func (c *Channel) reserve(s *sentHandle, size int) (acked <-chan struct{}, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out, end := &c.outgoing, c.outgoing.written+int64(size)
-	unsafe := end-c.sent.ackedBytes > maxUnread || size > maxShortLine || out.longEnd > c.sent.ackedBytes
-	if c.ended || len(c.sent.handles) > 0 && unsafe {
+	if c.ended || c.mayMixUp(size) {
 		return c.sent.acked, false
 	}
-	s.end = end
+	s.end = c.outgoing.written + int64(size)
 	s.refs.Add(1)
 	c.sent.handles = append(c.sent.handles, s)
 	return nil, true
+}
+
+// mayMixUp reports whether Node could attach the handle of a line of this size to an earlier
+// message. The caller has the right to write, and holds c.mu.
+func (c *Channel) mayMixUp(size int) bool {
+	out, acked := &c.outgoing, c.sent.ackedBytes
+	switch {
+	case len(c.sent.handles) == 0: // the peer has read everything up to its last handle
+		return false
+	case size > maxShortLine || out.longEnd > acked: // it reads a long line in pieces
+		return true
+	}
+	return out.written+int64(size)-acked > maxUnread // it reads this in pieces, too
 }
 
 // acknowledge ends the oldest sent handle with the peer's answer. An answer without a

@@ -22,8 +22,8 @@ const (
 	// StableAfter: a fault of a program or its surroundings shows when the program
 	// starts, or with its first requests.
 	StableAfter = 2 * time.Second
-	// FirstPause is hardly noticeable, and yet it leaves a core idle most of the
-	// time that does nothing but restart such a worker.
+	// FirstPause is hardly noticeable. And a core that only restarts a worker again
+	// and again is still idle most of the time.
 	FirstPause = 100 * time.Millisecond
 	// MaxPause is the longest wait for a restart after the cause has been removed.
 	MaxPause = 30 * time.Second

@@ -17,7 +17,7 @@ type Pool struct {
 	recent []time.Time // the last starts that count against Policy.Restarts, oldest first
 
 	suspended bool      // restarts after failures wait for a probe that proves stable
-	probes    int       // the number of the next probe since then, from 1
+	probes    int       // the number of the next probe of this suspension, from 1
 	nextProbe time.Time // when it may start
 	probe     *slot     // has the probe that is running, or nil
 }
@@ -25,7 +25,7 @@ type Pool struct {
 // slot has one worker after another.
 type slot struct {
 	number   int
-	allows   int       // what Add added to Policy.Restarts
+	allows   int       // its part of Policy.Restarts, which ends with it
 	readyAt  time.Time // of its worker; zero before
 	failures int       // in a row, see Failures
 	restarts int       // ever, see Restarts
@@ -37,11 +37,13 @@ type slot struct {
 	unstable bool      // the worker before it had not been stable
 }
 
-// New returns a pool with the slots 0 to n-1. Their first starts are due.
+// New returns a pool with the slots 0 to n-1. Their first starts are due. Each allows up to
+// RestartsPerWorker of policy.Restarts.
 func New(policy Policy, n int, now time.Time) *Pool {
 	p := &Pool{policy: policy, slots: map[int]*slot{}, added: n}
 	for number := range n {
-		p.slots[number] = &slot{number: number, due: true, dueSince: now, dueAt: now}
+		allows := min(RestartsPerWorker, policy.Restarts/n)
+		p.slots[number] = &slot{number: number, allows: allows, due: true, dueSince: now, dueAt: now}
 	}
 	return p
 }
@@ -173,8 +175,8 @@ func (p *Pool) next(now time.Time) (next *slot, at time.Time) {
 	return next, at
 }
 
-// dueAt returns when the next worker of a slot may start, if it is due and not
-// suspended.
+// dueAt returns when the next worker of a slot may start. ok is false if it is not due, or
+// is suspended and not the next probe.
 func (p *Pool) dueAt(s *slot) (at time.Time, ok bool) {
 	at = s.dueAt
 	if s.counts {

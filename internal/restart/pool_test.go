@@ -121,6 +121,16 @@ func TestAdd(t *testing.T) {
 	}
 }
 
+// Replacing every slot, as a reload does, must not change how many restarts are allowed.
+func TestLimitAfterReplacingAllSlots(t *testing.T) {
+	p := newTestPool(t, Default(4), 4)
+	for number := range 4 {
+		p.pool.Add()
+		p.remove(number)
+	}
+	require.Equal(t, 4*RestartsPerWorker, p.pool.Limit())
+}
+
 // When a slot is removed, and with it the restarts that it allowed, the latest starts
 // must still count.
 func TestLimitAfterRemoval(t *testing.T) {

@@ -21,8 +21,8 @@ type (
 		Worker *Worker
 		Took   time.Duration // since its start
 	}
-	// Retired: the worker asks to be replaced.
-	Retired struct{ Worker *Worker }
+	// RetireNotice: the worker asks to be replaced.
+	RetireNotice struct{ Worker *Worker }
 	// Exited: the worker's process has ended.
 	Exited struct {
 		Worker *Worker
@@ -64,7 +64,7 @@ func (e Started) String() string { return fmt.Sprintf("started %v", e.Worker) }
 func (e Ready) String() string {
 	return fmt.Sprintf("%v is ready, %v after its start", e.Worker, cli.FormatDuration(e.Took))
 }
-func (e Retired) String() string {
+func (e RetireNotice) String() string {
 	return fmt.Sprintf("%v asks to be replaced; it serves until its replacement is ready", e.Worker)
 }
 func (e StartFailed) String() string { return fmt.Sprintf("cannot start a worker: %v", e.Err) }
@@ -96,7 +96,7 @@ func (e Restarts) String() string {
 	case restart.Probing:
 		return "the probe starts"
 	case restart.On:
-		return "the probe has proved stable: restarts are on again"
+		return "restarts are on again"
 	}
 	text := fmt.Sprintf("%s; the next probe starts in %s", e.Why, cli.FormatDuration(e.Next))
 	if e.Serving == 0 {

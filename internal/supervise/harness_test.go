@@ -16,7 +16,7 @@ import (
 // patience turns a hang into a failure.
 const patience = 30 * time.Second
 
-// Scripts of workers. A script is online, ready, retires or retires now when it writes that
+// Scripts of workers. A script is online, ready, retiring or leaving when it writes that
 // as a message, and may exit when it reads "stop".
 const (
 	serves  = `echo '"ready"' >&3; read stop <&3`
@@ -51,7 +51,7 @@ func startSupervisor(t *testing.T, cfg Config, script string) *harness {
 	t.Cleanup(func() {
 		h.Close()
 		for _, w := range h.Workers() {
-			w.Kill("the test is over")
+			w.KillBecause("the test is over")
 		}
 		h.Wait()
 	})
@@ -63,13 +63,13 @@ func handleMessage(w *Worker, m ipc.Message) (solicited bool) {
 	m.Decode(&what)
 	switch what {
 	case "online":
-		w.Online()
+		w.MarkOnline()
 	case "ready":
-		w.Ready()
+		w.MarkReady()
 	case "retire":
-		w.Retire()
-	case "retire now":
-		w.RetireNow()
+		w.MarkRetiring()
+	case "leaving":
+		w.MarkLeaving()
 	}
 	return false
 }

@@ -26,15 +26,15 @@ type Process struct {
 	exit ipc.Exit      // valid then
 }
 
-// Start forks cmd in a process group of its own, so that the terminal's Ctrl-C reaches only
+// StartProcess forks cmd in a process group of its own, so that the terminal's Ctrl-C reaches only
 // the parent; otherwise a worker would end before it has drained. The process has no
 // standard input. Its standard error is a Stderr, which holds back what it prints if hold
-// is true. cmd belongs to the Process from then on; Start overwrites its Stdin, Stderr and
+// is true. cmd belongs to the Process from then on; StartProcess overwrites its Stdin, Stderr and
 // SysProcAttr.
 //
 // The caller must range over Messages, or Disconnect: a process may be unable to exit
 // before its messages are read.
-func Start(cfg ipc.Config, cmd *exec.Cmd, hold bool) (*Process, error) {
+func StartProcess(cfg ipc.Config, cmd *exec.Cmd, hold bool) (*Process, error) {
 	p := &Process{
 		ForkedAt: time.Now(),
 		Stderr:   &Stderr{out: os.Stderr, held: hold},
@@ -82,6 +82,8 @@ func (p *Process) LastError() string {
 
 // Signal signals the process and what it has started. The id of its group is its pid, which
 // the kernel does not reuse while the group has a member. After Done, Signal does nothing.
+// (For a moment before Done the group may be empty. The kernel would have to go through all
+// pids in that moment for the id to be another group's.)
 func (p *Process) Signal(sig syscall.Signal) {
 	select {
 	case <-p.done:

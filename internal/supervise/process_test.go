@@ -30,7 +30,7 @@ func replaceStderr(t *testing.T) (read *os.File) {
 // startScript starts a shell script as a process.
 func startScript(t *testing.T, hold bool, script string) *Process {
 	t.Helper()
-	p, err := Start(ipc.Config{}, exec.Command("sh", "-c", script), hold)
+	p, err := StartProcess(ipc.Config{}, exec.Command("sh", "-c", script), hold)
 	require.NoError(t, err)
 	go func() {
 		for range p.Messages() {
@@ -95,7 +95,7 @@ func TestLadder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, err := Start(ipc.Config{}, exec.Command("sh", "-c", test.script), false)
+			p, err := StartProcess(ipc.Config{}, exec.Command("sh", "-c", test.script), false)
 			require.NoError(t, err)
 			_, err = p.Receive() // it runs
 			require.NoError(t, err)

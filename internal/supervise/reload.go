@@ -127,7 +127,7 @@ func (r *reload) start() (*Worker, error) {
 		return nil, r.failure
 	case s.closed:
 		return nil, ErrShutdown
-	case len(r.pending()) == 0:
+	case len(r.toReplace()) == 0:
 		return nil, nil
 	}
 	w, err := s.fork()
@@ -145,7 +145,7 @@ func (r *reload) awaitReady(ctx context.Context, candidate *Worker) error {
 		return nil
 	case <-candidate.gone:
 	case <-time.After(timeout):
-		candidate.Kill(fmt.Sprintf("not ready within %v", timeout))
+		candidate.KillBecause(fmt.Sprintf("not ready within %v", timeout))
 		<-candidate.gone
 	case <-ctx.Done():
 		return ctx.Err()
@@ -159,18 +159,18 @@ func (r *reload) takeOver(candidate *Worker, notReady error) (leaving *Worker, e
 	s := r.supervisor
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	pending := r.pending()
+	old := r.toReplace()
 	r.candidate = nil
-	if err := r.verdict(candidate, notReady); err != nil || len(pending) == 0 {
+	if err := r.verdict(candidate, notReady); err != nil || len(old) == 0 {
 		if candidate.state < Leaving {
 			s.removeSlot(candidate.slot)
 		}
 		return candidate, err
 	}
 	r.replaced++
-	s.removeSlot(pending[0].number)
-	r.complete = len(r.pending()) == 0 // decided now: Close may come before the old worker's end
-	return pending[0].worker, nil
+	s.removeSlot(old[0].number)
+	r.complete = len(r.toReplace()) == 0 // decided now: Close may come before the old worker's end
+	return old[0].worker, nil
 }
 
 // verdict returns why the candidate cannot take over, or nil. The caller holds the lock, as
@@ -179,6 +179,7 @@ func (r *reload) verdict(candidate *Worker, notReady error) error {
 	switch {
 	case r.failure != nil:
 		return r.failure
+	// Close has ended the reload. A candidate that has failed before is still the reason.
 	case r.supervisor.closed && (notReady == nil || candidate.state == Leaving || candidate.exited.Intended):
 		return ErrShutdown
 	case notReady != nil:
@@ -201,8 +202,8 @@ func (r *reload) noteFailure(w *Worker) {
 	}
 }
 
-// pending returns the slots from before the reload that have no new worker which is ready.
-func (r *reload) pending() []slot {
+// toReplace returns the slots from before the reload that have no new worker which is ready.
+func (r *reload) toReplace() []slot {
 	return slices.DeleteFunc(r.supervisor.slots(), func(s slot) bool {
 		isNew := s.worker != nil && s.worker.id > r.since && isClosed(s.worker.ready)
 		return isNew || !slices.Contains(r.slots, s.number)

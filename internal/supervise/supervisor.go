@@ -27,9 +27,9 @@ import (
 // Config says what is special about the workers. Command, Started, Message,
 // Disconnected, AskToLeave and Notify must be set.
 //
-// Command, Channel, Name and Notify are called with the supervisor's lock held: they must
-// not use the Supervisor or its workers, except for a worker's ID and Value. The other hooks
-// are called without it, each from a goroutine that belongs to the worker.
+// Command, Channel, Name and Notify may be called with the supervisor's lock held: they must
+// not call methods of the Supervisor, and of a worker only ID, String and Pid. The other
+// hooks are called without it, each from a goroutine that belongs to the worker.
 type Config struct {
 	Workers int // that New starts
 
@@ -189,11 +189,12 @@ func (s *Supervisor) start(slot int) (*Worker, error) {
 		slot:       slot,
 		restarts:   s.pool.Restarts(slot),
 		supervisor: s,
-		started:    make(chan struct{}),
+		startOver:  make(chan struct{}),
 		ready:      make(chan struct{}),
 		gone:       make(chan struct{}),
 	}
-	process, err := Start(s.cfg.Channel(w), s.cfg.Command(w), s.pool.Failures(slot) > 0)
+	hold := s.pool.Failures(slot) > 0 // it may print what its predecessor has printed
+	process, err := StartProcess(s.cfg.Channel(w), s.cfg.Command(w), hold)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func TestRun(t *testing.T) {
 func TestRetire(t *testing.T) {
 	t.Parallel()
 	h := startSupervisor(t, Config{Workers: 1, Restart: patientPolicy()}, retires)
-	old := await[Retired](h).Worker
+	old := await[RetireNotice](h).Worker
 	h.next(serves)
 	require.Contains(t, []State{Retiring, Leaving, Gone}, old.State())
 	ready := await[Ready](h).Worker
@@ -75,16 +75,16 @@ func TestRetireBeforeReady(t *testing.T) {
 	require.Less(t, w.State(), Serving)
 	h.next(serves)
 	require.NoError(t, w.Send(t.Context(), "go"))
-	require.Same(t, w, await[Retired](h).Worker)
+	require.Same(t, w, await[RetireNotice](h).Worker)
 	require.NotSame(t, w, await[Ready](h).Worker)
 	require.Same(t, w, await[Exited](h).Worker)
 }
 
 // A worker that leaves by itself must be replaced at once, and must not be asked to leave.
-func TestRetireNow(t *testing.T) {
+func TestMarkLeaving(t *testing.T) {
 	t.Parallel()
 	h := startSupervisor(t, Config{Workers: 1, Restart: patientPolicy(), DrainTimeout: patience},
-		`echo '"ready"' >&3; echo '"retire now"' >&3; read go <&3; exit 3`)
+		`echo '"ready"' >&3; echo '"leaving"' >&3; read go <&3; exit 3`)
 	w := await[Ready](h).Worker
 	h.next(serves)
 	require.NotSame(t, w, await[Started](h).Worker)
@@ -94,6 +94,27 @@ func TestRetireNow(t *testing.T) {
 	require.NoError(t, w.Send(t.Context(), "go"))
 	exited := await[Exited](h)
 	require.Equal(t, Exited{Worker: w, Exit: ipc.Exit{Code: 3}, Intended: true, Reason: ReasonCrashed}, exited)
+}
+
+// A worker that leaves by itself must exit within DrainTimeout, even if it has asked to be
+// replaced before. It must have one replacement.
+func TestMarkLeavingAfterRetiring(t *testing.T) {
+	t.Parallel()
+	h := startSupervisor(t, Config{Workers: 1, DrainTimeout: time.Millisecond},
+		`echo '"ready"' >&3; read go <&3; echo '"retire"' >&3; read go <&3; echo '"leaving"' >&3; exec sleep 100`)
+	w := await[Ready](h).Worker
+	h.next(sleeps) // never ready: it cannot ask w to leave
+	require.NoError(t, w.Send(t.Context(), "go"))
+	replacement := await[Started](h).Worker
+	require.NoError(t, w.Send(t.Context(), "go"))
+	exited := await[Exited](h)
+	require.Same(t, w, exited.Worker)
+	require.True(t, exited.Intended)
+	require.Equal(t, []*Worker{replacement}, h.Workers())
+	h.Supervisor.mu.Lock()
+	defer h.Supervisor.mu.Unlock()
+	_, due := h.pool.DueAt(0, time.Now())
+	require.False(t, due)
 }
 
 // A worker that is asked to leave must not be replaced.
@@ -114,7 +135,7 @@ func TestLeave(t *testing.T) {
 func TestLeaveWhileRetiring(t *testing.T) {
 	t.Parallel()
 	h := startSupervisor(t, Config{Workers: 1, Restart: patientPolicy()}, retires)
-	old := await[Retired](h).Worker
+	old := await[RetireNotice](h).Worker
 	h.next(sleeps)
 	old.Leave()
 	await[Exited](h)
@@ -149,7 +170,7 @@ func TestReadyTimeout(t *testing.T) {
 	w, err = h.Fork()
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return w.State() == Online }, patience, time.Millisecond)
-	<-w.started // watchStart has returned, or will
+	<-w.startOver // watchStart has returned, or will
 }
 
 // A worker that floods its channel must be slowed down.

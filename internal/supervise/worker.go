@@ -16,22 +16,17 @@ const FreeMessages = 64
 const startTicks = 10
 
 // State is what a worker is doing. The states of a worker only get larger, and it may skip
-// some:
-//
-//	Starting ─ Online ─ Serving ─┬─ Disconnected ─┬─ Leaving ─ Gone
-//	                             └─── Retiring ───┘
-//
-// Retiring is larger than Disconnected: a worker that has asked to be replaced may close its
-// channel, and its end is still intended.
+// some. Retiring is larger than Disconnected: a worker that has asked to be replaced may close
+// its channel, and its end is intended all the same.
 type State int
 
 const (
 	Starting     State = iota // its process runs
-	Online                    // its program runs: Worker.Online
-	Serving                   // it serves: Worker.Ready
+	Online                    // its program runs: Worker.MarkOnline
+	Serving                   // it serves: Worker.MarkReady
 	Disconnected              // its channel has ended, though it was not to leave
-	Retiring                  // it serves until its replacement is ready: Worker.Retire
-	Leaving                   // it was asked to leave, or leaves by itself
+	Retiring                  // it serves until its replacement is ready: Worker.MarkRetiring
+	Leaving                   // it was asked to leave, or leaves by itself: Worker.MarkLeaving
 	Gone                      // its process has ended
 )
 
@@ -43,14 +38,14 @@ type Worker struct {
 	id         int
 	restarts   int // of failed workers in its slot, including its own start
 	supervisor *Supervisor
-	started    chan struct{} // closed when the state is not Starting any more
-	ready      chan struct{} // closed by Ready
+	startOver  chan struct{} // closed when the state Starting is over
+	ready      chan struct{} // closed by MarkReady
 	gone       chan struct{} // closed when the state is Gone
 
 	// The supervisor's lock guards these.
 	state           State
 	slot            int    // or noSlot
-	retireWhenReady bool   // Retire came before Ready
+	retireWhenReady bool   // MarkRetiring came before MarkReady
 	killedFor       string // why we have killed it, or ""
 	exited          Exited // valid when the state is Gone
 }
@@ -103,13 +98,14 @@ func (w *Worker) readLoop() (last error) {
 }
 
 // watchStart kills a worker that stays in the state Starting for ReadyTimeout. It counts
-// ticks, so that suspending this process expires no timeout.
+// ticks, so that suspending this process expires no timeout. (A reload and the stop ladder
+// begin with an order and last only seconds: they count real time.)
 func (w *Worker) watchStart() {
 	timeout := w.supervisor.cfg.ReadyTimeout
 	tick := time.Tick(timeout / startTicks)
 	for range startTicks {
 		select {
-		case <-w.started:
+		case <-w.startOver:
 			return
 		case <-tick:
 		}
@@ -118,7 +114,7 @@ func (w *Worker) watchStart() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if w.state == Starting && !s.reload.isCandidate(w) { // a reload has its own timeout
-		w.kill(fmt.Sprintf("still starting after %v", timeout))
+		w.killBecause(fmt.Sprintf("still starting after %v", timeout))
 	}
 }
 
@@ -130,23 +126,23 @@ func (w *Worker) setState(state State) {
 }
 
 // enter enters a larger state, and reports whether it did. The caller holds the supervisor's
-// lock, as for retire, leave, startLeaving, kill and exitEvent.
+// lock, as for markRetiring, leave, startLeaving, killBecause and exitEvent.
 func (w *Worker) enter(state State) bool {
 	if w.state >= state {
 		return false
 	}
 	if w.state == Starting {
-		close(w.started)
+		close(w.startOver)
 	}
 	w.state = state
 	return true
 }
 
-// Online reports that the worker's program runs.
-func (w *Worker) Online() { w.setState(Online) }
+// MarkOnline reports that the worker's program runs.
+func (w *Worker) MarkOnline() { w.setState(Online) }
 
-// Ready reports that the worker serves. The worker that it replaces is asked to leave.
-func (w *Worker) Ready() {
+// MarkReady reports that the worker serves. The worker that it replaces is asked to leave.
+func (w *Worker) MarkReady() {
 	s := w.supervisor
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,14 +163,15 @@ func (w *Worker) Ready() {
 		}
 	}
 	if w.retireWhenReady {
-		w.retire()
+		w.markRetiring()
 	}
 	s.startDue() // the next start may be due earlier now
 }
 
-// Retire reports that the worker asks to be replaced. It serves until its replacement is
-// ready, and is asked to leave then. Before it is Ready itself, that waits.
-func (w *Worker) Retire() {
+// MarkRetiring reports that the worker asks to be replaced. It serves until its replacement is
+// ready, and is asked to leave then. If it is not ready itself yet, the replacement waits
+// until it is.
+func (w *Worker) MarkRetiring() {
 	s := w.supervisor
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -182,32 +179,31 @@ func (w *Worker) Retire() {
 		w.retireWhenReady = true
 		return
 	}
-	w.retire()
+	w.markRetiring()
 }
 
-func (w *Worker) retire() {
+func (w *Worker) markRetiring() {
 	if w.enter(Retiring) {
 		s := w.supervisor
 		s.pool.Retire(w.slot, time.Now())
-		s.cfg.Notify(Retired{w})
+		s.cfg.Notify(RetireNotice{w})
 		s.startDue()
 	}
 }
 
-// RetireNow reports that the worker leaves by itself. It is replaced at once, and must exit
-// within DrainTimeout.
-func (w *Worker) RetireNow() {
+// MarkLeaving reports that the worker leaves by itself. Its replacement is due now, and it must
+// exit within DrainTimeout.
+func (w *Worker) MarkLeaving() {
 	s := w.supervisor
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if w.state >= Retiring { // its replacement is due already
-		return
-	}
-	slot := w.slot
+	slot, before := w.slot, w.state
 	w.startLeaving(func(context.Context, *Worker) {})
-	if s.reload.isCandidate(w) { // it has replaced no other worker yet
+	switch {
+	case before >= Retiring: // its replacement is due already
+	case s.reload.isCandidate(w): // it has replaced no other worker yet
 		s.pool.Remove(slot)
-	} else {
+	default:
 		s.pool.Retire(slot, time.Now())
 	}
 	s.startDue()
@@ -239,14 +235,14 @@ func (w *Worker) startLeaving(ask func(context.Context, *Worker)) {
 	}, w.supervisor.cfg.DrainTimeout)
 }
 
-// Kill kills the worker. Its exit says why.
-func (w *Worker) Kill(why string) {
+// KillBecause kills the worker and what it has started. Its Exited event says why.
+func (w *Worker) KillBecause(why string) {
 	w.supervisor.mu.Lock()
 	defer w.supervisor.mu.Unlock()
-	w.kill(why)
+	w.killBecause(why)
 }
 
-func (w *Worker) kill(why string) {
+func (w *Worker) killBecause(why string) {
 	if w.killedFor == "" {
 		w.killedFor = why
 		w.Signal(syscall.SIGKILL)
