@@ -42,7 +42,7 @@ func (s *story) showWorkers(out io.Writer, stats demo.Stats) {
 func (s *story) showRungs(out io.Writer, stats demo.Stats) (lost int) {
 	queued, given, partial := stats.Refused+s.reset, stats.Hung, 0
 	for _, failure := range stats.Failures {
-		if failure.Partial {
+		if failure.Begun {
 			partial++
 		}
 	}

@@ -62,7 +62,7 @@ func (o *outcomes) explain(t *testing.T, stats demo.Stats) string {
 		require.False(t, ended.IsZero(), "%v still runs: %v", w, failure.Err)
 		require.Less(t, ended.Sub(failure.At).Abs(), time.Second, "not at the end of %v: %v", w, failure.Err)
 		require.NotZero(t, w.process.Exit().Signal, "%v: %v", w, failure.Err)
-		counts[failure.Partial]++
+		counts[failure.Begun]++
 	}
 	return fmt.Sprintf("of %d requests 0 were refused, 0 hung, 0 lost before a worker had accepted them, "+
 		"%d after it (L3), %d half-answered (L4); the longest wait was %v",
@@ -70,7 +70,7 @@ func (o *outcomes) explain(t *testing.T, stats demo.Stats) string {
 }
 
 // of returns the worker that had accepted the connection of a failure, and when it ended.
-func (o *outcomes) of(failure demo.Failure) (w *Worker, ended time.Time) {
+func (o *outcomes) of(failure demo.Result) (w *Worker, ended time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, a := range o.accepted[netip.MustParseAddrPort(failure.From)] {

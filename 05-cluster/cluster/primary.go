@@ -118,7 +118,7 @@ func (p *Primary) Scale(n int) error { return p.supervisor.Scale(n) }
 //
 // Reload stops at the first new worker that fails or does not listen within
 // Settings.ReadyTimeout, and when ctx ends. The worker that has not taken over yet is killed
-// or asked to leave, the old workers that are left go on serving, and the error says why.
+// or asked to leave, the old workers that remain go on serving, and the error says why.
 //
 // One reload runs at a time. A call during a reload waits for its end, and then for the next
 // reload, which serves all waiting calls.

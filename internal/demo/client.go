@@ -21,16 +21,7 @@ const clientTimeout = 60 * time.Second
 // an error, and so is no answer within a minute.
 func Get(ctx context.Context, address, path string) (answer string, err error) {
 	r := (&client{address: address}).get(ctx, path, func() {})
-	return r.answer, r.err
-}
-
-// result is what happened to one request.
-type result struct {
-	answer string
-	err    error
-	from   string // the local address of the connection, "" without one
-	reused bool   // the connection had carried a request before
-	begun  bool   // the header of the answer was read
+	return r.Answer, r.Err
 }
 
 // client makes one request after the other.
@@ -43,27 +34,27 @@ type client struct {
 }
 
 // get makes a request, and calls begun when the answer begins.
-func (c *client) get(ctx context.Context, path string, begun func()) (r result) {
+func (c *client) get(ctx context.Context, path string, begun func()) (r Result) {
 	ctx, cancel := context.WithTimeout(ctx, clientTimeout)
 	defer cancel()
-	if r.reused = c.conn != nil; !r.reused {
-		if c.conn, r.err = new(net.Dialer).DialContext(ctx, "tcp", c.address); r.err != nil {
+	if r.Reused = c.conn != nil; !r.Reused {
+		if c.conn, r.Err = new(net.Dialer).DialContext(ctx, "tcp", c.address); r.Err != nil {
 			return r
 		}
 		c.in = bufio.NewReader(c.conn)
 	}
 	conn := c.conn
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Now()) })()
-	r.from = conn.LocalAddr().String()
+	r.From = conn.LocalAddr().String()
 
 	response, err := request(conn, c.in, path, !c.keepAlive)
 	if err != nil {
 		c.close()
-		r.err = err
+		r.Err = err
 		return r
 	}
 	defer response.Body.Close()
-	r.begun = true
+	r.Begun = true
 	begun()
 	body, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode != http.StatusOK {
@@ -72,7 +63,7 @@ func (c *client) get(ctx context.Context, path string, begun func()) (r result) 
 	if err != nil || response.Close || !c.keepAlive {
 		c.close()
 	}
-	r.answer, r.err = strings.TrimSpace(string(body)), err
+	r.Answer, r.Err = strings.TrimSpace(string(body)), err
 	return r
 }
 

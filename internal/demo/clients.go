@@ -76,7 +76,7 @@ func (c *Clients) repeat(load Load) {
 // Get makes one more request that counts, in the caller's goroutine.
 func (c *Clients) Get(path string) (answer string, err error) {
 	r := c.get(&client{address: c.address}, path)
-	return r.answer, r.err
+	return r.Answer, r.Err
 }
 
 // Begin begins one more request that counts, except for Stats.Longest. It returns when the
@@ -94,7 +94,7 @@ func (c *Clients) Begin(path string) (wait func()) {
 	return running.Wait
 }
 
-func (c *Clients) get(one *client, path string) result {
+func (c *Clients) get(one *client, path string) Result {
 	start := time.Now()
 	r := one.get(c.ctx, path, func() {})
 	c.count(r, time.Since(start))
@@ -102,30 +102,31 @@ func (c *Clients) get(one *client, path string) result {
 }
 
 // count adds one request to the stats.
-func (c *Clients) count(r result, took time.Duration) {
+func (c *Clients) count(r Result, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s, now := &c.stats, time.Now()
+	s := &c.stats
+	r.At = time.Now()
 	if took > s.Longest {
 		s.Longest, s.LongestBy = took, ""
-		if r.err == nil {
-			s.LongestBy = r.answer
+		if r.Err == nil {
+			s.LongestBy = r.Answer
 		}
 	}
 	switch {
-	case r.err == nil:
-		if s.Answered[r.answer]++; s.Answered[r.answer] == 1 {
+	case r.Err == nil:
+		if s.Answered[r.Answer]++; s.Answered[r.Answer] == 1 {
 			select {
-			case c.Firsts <- First{r.answer, now}:
+			case c.Firsts <- First{r.Answer, r.At}:
 			default: // it is full
 			}
 		}
-	case errors.Is(r.err, syscall.ECONNREFUSED):
+	case errors.Is(r.Err, syscall.ECONNREFUSED):
 		s.Refused++
-	case errors.Is(r.err, context.DeadlineExceeded), errors.Is(r.err, os.ErrDeadlineExceeded):
+	case errors.Is(r.Err, context.DeadlineExceeded), errors.Is(r.Err, os.ErrDeadlineExceeded):
 		s.Hung++
 	default:
-		s.Failures = append(s.Failures, Failure{At: now, Err: r.err, From: r.from, Reused: r.reused, Partial: r.begun})
+		s.Failures = append(s.Failures, r)
 	}
 }
 

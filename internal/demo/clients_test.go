@@ -19,12 +19,12 @@ import (
 // Each result of a request is counted under its own heading.
 func TestCount(t *testing.T) {
 	c := Start(t.Context(), Load{})
-	c.count(result{answer: "worker 1"}, time.Hour)
+	c.count(Result{Answer: "worker 1"}, time.Hour)
 	for _, err := range []error{
 		&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)},
 		context.DeadlineExceeded, os.ErrDeadlineExceeded, io.ErrUnexpectedEOF,
 	} {
-		c.count(result{err: err}, 0)
+		c.count(Result{Err: err}, 0)
 	}
 	s := c.Snapshot()
 	require.Equal(t, []int{1, 1, 2, 1, 5}, []int{s.Answered["worker 1"], s.Refused, s.Hung, len(s.Failures), s.Requests()})
@@ -32,9 +32,9 @@ func TestCount(t *testing.T) {
 	require.Equal(t, "worker 1", s.LongestBy)
 	require.Equal(t, "worker 1", (<-c.Firsts).Answer)
 
-	c.count(result{answer: "worker 2"}, time.Minute)
+	c.count(Result{Answer: "worker 2"}, time.Minute)
 	require.Equal(t, "worker 1", c.Snapshot().LongestBy)
-	c.count(result{answer: "worker", err: io.ErrUnexpectedEOF, begun: true}, 2*time.Hour)
+	c.count(Result{Answer: "worker", Err: io.ErrUnexpectedEOF, Begun: true}, 2*time.Hour)
 	s = c.Stop()
 	require.Equal(t, 2*time.Hour, s.Longest)
 	require.Empty(t, s.LongestBy) // a partial answer is no answer
@@ -65,7 +65,7 @@ func TestFailure(t *testing.T) {
 	require.Len(t, s.Failures, 2)
 	for i, failure := range s.Failures {
 		require.Equal(t, <-from, failure.From)
-		require.Equal(t, i == 1, failure.Partial)
+		require.Equal(t, i == 1, failure.Begun)
 	}
 	require.ErrorIs(t, s.Failures[1].Err, io.ErrUnexpectedEOF)
 }
@@ -113,7 +113,7 @@ func TestKeepAlive(t *testing.T) {
 	s := c.Stop()
 	for _, failure := range s.Failures {
 		require.True(t, failure.Reused)
-		require.False(t, failure.Partial)
+		require.False(t, failure.Begun)
 		require.Equal(t, 3, connections[failure.From])
 	}
 	require.GreaterOrEqual(t, len(connections), 5)
@@ -124,7 +124,7 @@ func TestKeepAlive(t *testing.T) {
 func TestManyFirsts(t *testing.T) {
 	c := Start(t.Context(), Load{})
 	for i := range maxFirsts + 1 {
-		c.count(result{answer: fmt.Sprint(i)}, 0)
+		c.count(Result{Answer: fmt.Sprint(i)}, 0)
 	}
 	require.Equal(t, "0", (<-c.Firsts).Answer)
 	require.Len(t, c.Stop().Answered, maxFirsts+1)

@@ -2,9 +2,6 @@ package ipc
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
-	"os"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -80,70 +77,4 @@ func (c *Channel) handleInternal(line []byte, start int64, m internalMessage) {
 	case "NODE_SOCKET_NOTIFY_CLOSE":
 		c.replyClosed(m.key)
 	}
-}
-
-// receiveHandle acknowledges a handle and delivers it, or refuses it. It sends exactly one
-// answer for each line: a second one would crash Node.
-func (c *Channel) receiveHandle(line []byte, start int64, m internalMessage) {
-	m = unwrap(m)
-	fd := c.takeArrived(start)
-	c.traceLine("receive", line, fd)
-	h, err := c.newHandle(fd, m)
-	if err != nil {
-		if fd >= 0 {
-			discard(fd)
-		}
-		c.reply(lineNACK)
-		c.deliver(item{err: fmt.Errorf("receive: %w: %w", ErrHandleLost, err)})
-		return
-	}
-	c.reply(lineACK)
-	msg := Message{Data: []byte(m.msg), handle: h}
-	if m.msg == nil {
-		msg.Data = []byte("null") // undefined, to Node
-	}
-	if _, internal := c.parse(m.msg); internal {
-		msg.Close()
-		return
-	}
-	c.deliver(item{msg: msg})
-}
-
-// unwrap undoes what Node does to a handle that it sends again after a NACK: it makes the
-// whole NODE_HANDLE the message of another one, each time.
-func unwrap(m internalMessage) internalMessage {
-	for range 3 { // Node's retries
-		inner, ok := parseInternal(m.msg)
-		if !ok || inner.cmd != "NODE_HANDLE" {
-			break
-		}
-		m = inner
-	}
-	return m
-}
-
-// maxUndelivered is how many handles the inbox may hold before further ones are refused, so
-// that a peer cannot use up our descriptors.
-const maxUndelivered = 256
-
-// newHandle makes a handle of a descriptor. It examines the descriptor itself, and does not
-// trust the type that the message names.
-func (c *Channel) newHandle(fd int, m internalMessage) (*handle, error) {
-	if fd < 0 {
-		return nil, errors.New("it came without a descriptor")
-	}
-	kind, _, err := kindOf(fd)
-	if err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.inbox.handles >= maxUndelivered {
-		return nil, fmt.Errorf("%d handles have not been received yet", maxUndelivered)
-	}
-	h := &handle{file: os.NewFile(uintptr(fd), kind), kind: kind}
-	if m.key != "" && kind == kindSocket {
-		h.closed = c.countConn(m.key)
-	}
-	return h, nil
 }

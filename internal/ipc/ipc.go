@@ -7,9 +7,9 @@
 //
 // Read the files in this order: fork.go and parent.go make the channel, and channel.go
 // owns it. reader.go and writer.go move messages, over socket.go, which makes the system
-// calls, lines.go, which splits the stream, and inbox.go. handle.go and arrived.go
-// receive sockets, sent.go sends them. internal.go handles Node's own messages, and
-// replies.go and counts.go reply to them. trace.go shows it all.
+// calls, lines.go, which splits the stream, and inbox.go. internal.go recognizes Node's own
+// messages. arrived.go receives handles, which handle.go gives to the program, and sent.go
+// sends them. replies.go and counts.go reply to Node. trace.go shows it all.
 package ipc
 
 import (

@@ -81,13 +81,10 @@ func (p *Process) LastError() string {
 }
 
 // Signal signals the process and what it has started. The id of its group is its pid, which
-// the kernel does not reuse while the group has a member. After Done, Signal does nothing.
-// (For a moment before Done the group may be empty. The kernel would have to go through all
-// pids in that moment for the id to be another group's.)
+// the kernel does not reuse while the group has a member. (It may be empty for a moment before
+// Done; the kernel does not come round to the same id so soon.) After Done, Signal does nothing.
 func (p *Process) Signal(sig syscall.Signal) {
-	select {
-	case <-p.done:
-	default:
+	if !isClosed(p.done) {
 		syscall.Kill(-p.Pid(), sig)
 	}
 }

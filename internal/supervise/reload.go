@@ -29,12 +29,12 @@ type reload struct {
 }
 
 // Reload replaces all workers, one at a time, by what Config.Command returns now: it deploys
-// a new program. The new worker is ready before an old one is asked to leave, and the old
-// one has exited before the next one starts.
+// a new program. The new worker, the candidate, is ready before an old one is asked to leave,
+// and the old one has exited before the next candidate starts.
 //
 // Reload stops at the first new worker that fails or is not ready within ReadyTimeout, and
-// when ctx ends. The worker that has not taken over yet is killed or asked to leave, the old
-// workers that are left go on serving, and the error says why.
+// when ctx ends. The candidate is killed or asked to leave, the old workers that remain go on
+// serving, and the error says why.
 //
 // One reload runs at a time. A call during a reload waits for its end, and then for the next
 // reload, which serves all waiting calls.
