@@ -27,12 +27,14 @@ type child struct {
 
 // fork starts a worker and sends it its share. If ctx ends before the worker, the worker is
 // killed.
-func fork(ctx context.Context, cmd *exec.Cmd, part share) (c *child, err error) {
-	c = &child{cmd: cmd, part: part}
+func fork(ctx context.Context, cmd *exec.Cmd, part share) (*child, error) {
+	c := &child{cmd: cmd, part: part}
 	cmd.Stderr = &c.stderr
-	if c.Child, err = ipc.Fork(cmd); err != nil {
+	forked, err := ipc.Fork(cmd)
+	if err != nil {
 		return nil, err
 	}
+	c.Child = forked
 	say.Printf("forked %d for share %d of %d", c.Pid(), part.Number+1, part.Of)
 	context.AfterFunc(ctx, func() { c.Kill(syscall.SIGKILL) })
 	if err := c.Send(ctx, part); err != nil {
