@@ -7,16 +7,24 @@ RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 FUZZTIME ?= 1m
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help test soak lint fuzz bench demo
+.PHONY: help build test stress soak lint fuzz bench demo
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 
-test: ## formatting, vet, and all tests, in about a minute
+build: ## the chapters' programs, into bin/
+	$(GO) build -o bin/ ./0*
+
+test: ## formatting, vet, and all tests: about two minutes on two cores, and one more the first time
 	@unformatted=$$($(GOFMT) -l .) && test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
 	$(GO) vet ./...
 	@test -n "$(RACE)" || echo "no C compiler here: testing without -race"
+	@echo "compiling the tests; the results follow package by package"
 	$(GO) test $(RACE) ./...
+
+stress: ## the tests beside four busy loops: no result may depend on the speed of the machine
+	@trap 'kill $$loops' EXIT; for i in 1 2 3 4; do (while :; do :; done) & loops="$$loops $$!"; done; \
+	$(GO) test $(RACE) -count=1 -timeout 30m ./...
 
 soak: ## the long proofs, some 20 minutes: 1,000 forks, 10,000 handles, 100 kills, reloads under load, 5 minutes of chaos, the speed-up on idle cores
 	SOAK=1 $(GO) test -p 1 $(RACE) -run Soak -count=1 -timeout 30m -v ./...

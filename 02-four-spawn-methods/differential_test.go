@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
@@ -30,7 +31,8 @@ type nodeCase struct {
 type opts = map[string]any
 
 func nodeCases(t *testing.T) []nodeCase {
-	return slices.Concat(exitCases(), startCases(t), signalCases(), streamCases(), maxBufferCases())
+	moment := int(max(300*time.Millisecond, clitest.Enough(t, 300)).Milliseconds()) // for a shell to start
+	return slices.Concat(exitCases(), startCases(t), signalCases(moment), streamCases(moment), maxBufferCases())
 }
 
 // exitCases are programs that end by themselves.
@@ -79,30 +81,35 @@ func startCases(t *testing.T) []nodeCase {
 	}
 }
 
-// signalCases are programs that get a signal, at a deadline or when they are canceled.
-func signalCases() []nodeCase {
+// signalCases are programs that get a signal, a moment after their start or later: at a
+// deadline, or when they are canceled.
+func signalCases(moment int) []nodeCase {
 	const trapTERM = `sleep 60 >/dev/null 2>&1 & trap "kill $! 2>/dev/null; exit %d" TERM; echo out; wait`
 	return []nodeCase{
-		{name: "timeout", script: `echo out; exec sleep 60`, options: opts{"timeout": 500}, has: `"signal":"SIGTERM","killed":true`},
-		{name: "timeout, a grandchild holds the output", script: `echo out; sleep 3 & wait`, options: opts{"timeout": 500}, has: `"signal":"SIGTERM","killed":true`},
-		{name: "timeout, SIGINT", script: `exec sleep 60`, options: opts{"timeout": 300, "killSignal": "SIGINT"}, has: `"signal":"SIGINT","killed":true`},
-		{name: "timeout, SIGKILL", script: `trap '' TERM; exec sleep 60`, options: opts{"timeout": 300, "killSignal": "SIGKILL"}, has: `"signal":"SIGKILL","killed":true`},
-		{name: "timeout, exits with code 0", script: fmt.Sprintf(trapTERM, 0), options: opts{"timeout": 1000}, has: `"code":0`},
-		{name: "timeout, exits with code 5", script: fmt.Sprintf(trapTERM, 5), options: opts{"timeout": 1000}, has: `"code":5,"signal":null,"killed":true`},
-		{name: "timeout while it waits for input", script: `cat`, options: opts{"timeout": 300}, only: "spawn exec execFile", has: `"signal":"SIGTERM","killed":true`},
-		{name: "a timeout that is not reached", script: `exit 3`, options: opts{"timeout": 60_000}, has: `"code":3,"signal":null,"killed":false`},
-		{name: "canceled", script: `echo out; exec sleep 60`, options: opts{"abort": 500}, has: `"error":"ABORT_ERR"`},
-		{name: "canceled, exits with code 0", script: fmt.Sprintf(trapTERM, 0), options: opts{"abort": 1000}, has: `"error":"ABORT_ERR"`},
-		{name: "canceled, ignores the signal", script: `trap '' TERM; sleep 1; exit 0`, options: opts{"abort": 300}, has: `"error":"ABORT_ERR"`},
+		{name: "timeout", script: `echo out; exec sleep 60`, options: opts{"timeout": moment}, has: `"signal":"SIGTERM","killed":true`},
+		{name: "timeout, a grandchild holds the output", script: `echo out; ` + sleep(3*moment) + ` & wait`, options: opts{"timeout": moment}, has: `"signal":"SIGTERM","killed":true`},
+		{name: "timeout, SIGINT", script: `exec sleep 60`, options: opts{"timeout": moment, "killSignal": "SIGINT"}, has: `"signal":"SIGINT","killed":true`},
+		{name: "timeout, SIGKILL", script: `trap '' TERM; exec sleep 60`, options: opts{"timeout": moment, "killSignal": "SIGKILL"}, has: `"signal":"SIGKILL","killed":true`},
+		{name: "timeout, exits with code 0", script: fmt.Sprintf(trapTERM, 0), options: opts{"timeout": 2 * moment}, has: `"code":0`},
+		{name: "timeout, exits with code 5", script: fmt.Sprintf(trapTERM, 5), options: opts{"timeout": 2 * moment}, has: `"code":5,"signal":null,"killed":true`},
+		{name: "timeout while it waits for input", script: `cat`, options: opts{"timeout": moment}, only: "spawn exec execFile", has: `"signal":"SIGTERM","killed":true`},
+		{name: "a timeout that is not reached", script: `exit 3`, options: opts{"timeout": int(clitest.Never.Milliseconds())}, has: `"code":3,"signal":null,"killed":false`},
+		{name: "canceled", script: `echo out; exec sleep 60`, options: opts{"abort": moment}, has: `"error":"ABORT_ERR"`},
+		{name: "canceled, exits with code 0", script: fmt.Sprintf(trapTERM, 0), options: opts{"abort": 2 * moment}, has: `"error":"ABORT_ERR"`},
+		{name: "canceled, ignores the signal", script: `trap '' TERM; ` + sleep(3*moment) + `; exit 0`, options: opts{"abort": moment}, has: `"error":"ABORT_ERR"`},
 	}
 }
 
-// streamCases are programs with a grandchild that holds their streams open.
-func streamCases() []nodeCase {
+// sleep returns a shell's command that takes a number of milliseconds.
+func sleep(ms int) string { return fmt.Sprintf("sleep %d.%03d", ms/1000, ms%1000) }
+
+// streamCases are programs with a grandchild that holds their streams open, some of them
+// beyond a deadline.
+func streamCases(moment int) []nodeCase {
 	return []nodeCase{
-		{name: "gone before the deadline, streams open", script: `sleep 3 & exit 3`, options: opts{"timeout": 1000}, only: "exec execFile", has: `"code":3,"signal":null,"killed":true`},
-		{name: "gone before the deadline, streams end later", script: `sleep 3 & exit 3`, options: opts{"timeout": 1000}, only: "spawn fork", has: `"code":3,"signal":null,"killed":false`},
-		{name: "gone before the cancel, streams end later", script: `sleep 3 & exit 3`, options: opts{"abort": 1000}, only: "spawn fork", has: `"code":3`},
+		{name: "gone before the deadline, streams open", script: sleep(6*moment) + ` & exit 3`, options: opts{"timeout": 2 * moment}, only: "exec execFile", has: `"code":3,"signal":null,"killed":true`},
+		{name: "gone before the deadline, streams end later", script: sleep(6*moment) + ` & exit 3`, options: opts{"timeout": 2 * moment}, only: "spawn fork", has: `"code":3,"signal":null,"killed":false`},
+		{name: "gone before the cancel, streams end later", script: sleep(6*moment) + ` & exit 3`, options: opts{"abort": 2 * moment}, only: "spawn fork", has: `"code":3`},
 		{name: "a grandchild reads the input to its end", script: `exec 3<&0; (cat <&3; echo eof) & exit 2`, only: "spawn exec execFile", has: `"stdout":"eof\n"`},
 	}
 }
@@ -124,11 +131,13 @@ func maxBufferCases() []nodeCase {
 // differ: when a grandchild holds the streams after a timeout, Node's spawn and fork wait
 // for it, and ours end it.
 func TestSameAsNode(t *testing.T) {
+	t.Parallel()
 	clitest.NeedNode(t)
 	cases := nodeCases(t)
 	require.GreaterOrEqual(t, len(cases), 20)
 	for _, test := range cases {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			// All methods run at the same time, because many cases wait.
 			finish := map[string][2]func() clitest.Result{}
 			for _, m := range methods {

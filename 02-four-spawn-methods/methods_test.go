@@ -28,7 +28,7 @@ func TestDeadlineAndGrandchildren(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), clitest.Enough(t, 200))
 			defer cancel()
 			stdout, _, err := run(ctx)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -39,7 +39,7 @@ func TestDeadlineAndGrandchildren(t *testing.T) {
 			require.True(t, alive(ignoring), "it must hold the streams")
 			require.NoError(t, syscall.Kill(ignoring, syscall.SIGKILL))
 			for _, pid := range []int{normal, ignoring} {
-				require.Eventually(t, func() bool { return !alive(pid) }, 30*time.Second, time.Millisecond, "a signal takes a moment")
+				clitest.Eventually(t, func() bool { return !alive(pid) }, "a signal takes a moment")
 			}
 		})
 	}

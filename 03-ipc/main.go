@@ -10,6 +10,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -34,8 +35,11 @@ func parent(ctx context.Context, cfg ipc.Config, cmd *exec.Cmd) error {
 	child.Disconnect() // without this neither process would end
 	exit, waitErr := child.Wait()
 	say.Printf("child %d exited with %v", child.Pid(), exit)
-	if exit.Signal == syscall.SIGINT { // the terminal sends it to both of us
+	switch {
+	case exit.Signal == syscall.SIGINT: // the terminal sends it to both of us
 		return cli.ErrInterrupted
+	case err == nil && exit != (ipc.Exit{}):
+		err = fmt.Errorf("the child failed: %v", exit)
 	}
 	return errors.Join(err, waitErr, ctx.Err())
 }

@@ -8,8 +8,10 @@ import (
 	"log"
 	"net"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,6 +31,7 @@ type story struct {
 	clients *demo.Clients
 	events  chan supervise.Event // of the primary, in order
 	workers []*supervise.Worker  // the first ones and their replacements, oldest first
+	removed atomic.Bool          // the program that the workers run
 	table   strings.Builder      // what the clients saw of each episode
 
 	failed int           // requests before the current episode
@@ -38,6 +41,13 @@ type story struct {
 // demonstrate plays the story on the server, and then stops the workers.
 func demonstrate(ctx context.Context, server net.Listener, o options) error {
 	s := &story{say: cli.NewLogger("demo"), events: make(chan supervise.Event, 1000)}
+	command := o.command
+	o.command = func(w *supervise.Worker) *exec.Cmd {
+		if s.removed.Load() {
+			return exec.Command("./removed")
+		}
+		return command(w)
+	}
 	serving, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -70,7 +80,7 @@ func (s *story) play(ctx context.Context, workers int) error {
 		{Name: "kill -9", Shows: "no process can prevent it, but the port does not belong to the worker", Run: s.timed(s.kill)},
 		{Name: "retire", Shows: "a worker that asks to be replaced serves until then: no request fails", Run: s.timed(s.retire)},
 		{Name: "a freeze", Shows: "a stopped process cannot say so, but its heartbeats stop", Run: s.timed(s.freeze)},
-		{Name: "a crash loop", Shows: "longer and longer pauses, then single probes, while connections wait", Run: s.timed(s.crashLoop)},
+		{Name: "a crash loop", Shows: "a program that does not start: longer and longer pauses, then single probes", Run: s.timed(s.crashLoop)},
 	}, s.record)
 	if err != nil {
 		return err
@@ -168,30 +178,21 @@ func (s *story) freeze(context.Context) error {
 	return nil
 }
 
-// crashLoop crashes each worker as soon as one answers, until restarts are suspended and the
-// probe has started. It asks for /crash only right after an answer: a request that waited in
-// the queue would crash the probe, too.
+// crashLoop removes the program and kills the workers, until restarts are suspended. Stable
+// workers are replaced at once, so the first error is that the program is missing.
 func (s *story) crashLoop(ctx context.Context) error {
-	for ctx.Err() == nil {
-		if _, err := s.clients.Get("/"); err != nil {
-			continue // the worker that had it died
-		}
-		if s.probeStarted() {
-			return nil
-		}
-		s.clients.Get("/crash")
+	if err := cli.Pause(ctx, restart.StableAfter); err != nil {
+		return err
 	}
-	return ctx.Err()
-}
-
-// probeStarted reads the events so far, and reports whether one says that the probe starts.
-func (s *story) probeStarted() bool {
-	for len(s.events) > 0 {
-		if e, ok := (<-s.events).(supervise.Restarts); ok && e.State == restart.Probing {
-			return true
-		}
+	s.say.Print("the program of the workers is removed, and the workers are killed")
+	s.removed.Store(true)
+	for _, w := range s.workers {
+		w.Signal(syscall.SIGKILL)
 	}
-	return false
+	_, err := demo.Await(ctx, s.events, func(e supervise.Restarts) bool { return e.State == restart.Suspended })
+	s.removed.Store(false)
+	s.say.Print("the program is there again, before the probe starts")
+	return err
 }
 
 func (s *story) summary(out io.Writer, stats demo.Stats) {

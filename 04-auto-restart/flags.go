@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"time"
 
 	"playing-with-processes/internal/cli"
 	"playing-with-processes/internal/demo"
@@ -19,6 +20,7 @@ import (
 
 const usage = `Usage: 04-auto-restart [-addr address] [-n workers]
                        [-worker "program and arguments"]
+                       [-ready time] [-drain time]
        04-auto-restart -demo [the same flags]
        04-auto-restart worker
 
@@ -30,6 +32,10 @@ or SIGTERM the workers finish their requests, and the primary exits.
            process may use; with -demo 1 to 8, by default 2
   -worker  the command line of a worker, split at blanks, such as
            "node 04-auto-restart/node/worker.js"; by default this program
+  -ready   how long a worker may take to get ready, 10s by default; then it is
+           killed
+  -drain   how long a worker that stops may finish its requests, 5s by default;
+           then it is terminated
   -demo    show what can happen to a worker and what the clients see of it
   worker   be a worker: for a program that forks this one, such as Node
 
@@ -47,11 +53,13 @@ var say *log.Logger
 
 // options are the command line of the primary.
 type options struct {
-	addr   string
-	n      int
-	worker string
-	demo   bool
-	policy restart.Policy // when a failed worker is started again
+	addr    string
+	n       int
+	command func(*supervise.Worker) *exec.Cmd // what a worker runs
+	ready   time.Duration
+	drain   time.Duration
+	demo    bool
+	policy  restart.Policy // when a failed worker is started again
 }
 
 func run(ctx context.Context, args []string) error {
@@ -74,7 +82,9 @@ func parse(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("", flag.ContinueOnError)
 	flags.StringVar(&o.addr, "addr", "127.0.0.1:1337", "")
 	flags.IntVar(&o.n, "n", runtime.GOMAXPROCS(0), "")
-	flags.StringVar(&o.worker, "worker", "", "")
+	worker := flags.String("worker", "", "")
+	flags.DurationVar(&o.ready, "ready", 10*time.Second, "")
+	flags.DurationVar(&o.drain, "drain", 5*time.Second, "")
 	flags.BoolVar(&o.demo, "demo", false, "")
 	if err := cli.Parse(flags, args); err != nil {
 		return o, err
@@ -96,17 +106,25 @@ func parse(args []string) (o options, err error) {
 		return o, cli.UsageError("-addr is empty")
 	case o.n < 1 || o.n > most:
 		return o, cli.Usagef("-n %d: there can be 1 to %d workers", o.n, most)
+	case o.ready <= 0:
+		return o, cli.Usagef("-ready %v: it must be more than 0", o.ready)
+	case o.drain <= 0:
+		return o, cli.Usagef("-drain %v: it must be more than 0", o.drain)
 	}
+	o.command = workerCommand(*worker)
 	o.policy = restart.Default(o.n)
 	return o, nil
 }
 
-// command returns what a worker runs: what -worker says, or this program in the role worker.
-func (o options) command(*supervise.Worker) *exec.Cmd {
-	if cmd := cli.Command(o.worker); cmd != nil {
-		return cmd
+// workerCommand returns what a worker runs: what -worker says, or this program in the role
+// worker.
+func workerCommand(words string) func(*supervise.Worker) *exec.Cmd {
+	return func(*supervise.Worker) *exec.Cmd {
+		if cmd := cli.Command(words); cmd != nil {
+			return cmd
+		}
+		return ipc.Self("worker")
 	}
-	return ipc.Self("worker")
 }
 
 // printHints says what to try.

@@ -16,15 +16,11 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"time"
 
 	"playing-with-processes/internal/cli"
 	"playing-with-processes/internal/ipc"
 	"playing-with-processes/internal/supervise"
 )
-
-// drainTimeout is how long a worker that stops may finish its requests.
-const drainTimeout = 5 * time.Second
 
 // primary opens the port, and serves on it until ctx ends.
 func primary(ctx context.Context, o options) error {
@@ -36,23 +32,22 @@ func primary(ctx context.Context, o options) error {
 		return demonstrate(ctx, server, o)
 	}
 	printHints(server.Addr())
-	keepServing(ctx, server, o, func(e supervise.Event) { say.Print(e) }) // console.log(…)
-	return nil
+	return keepServing(ctx, server, o, func(e supervise.Event) { say.Print(e) }) // console.log(…)
 }
 
 // keepServing keeps o.n workers running. The primary itself never accepts a connection: while
 // no worker does, connections wait in the kernel's queue.
-func keepServing(ctx context.Context, server net.Listener, o options, notify func(supervise.Event)) {
+func keepServing(ctx context.Context, server net.Listener, o options, notify func(supervise.Event)) error {
 	context.AfterFunc(ctx, func() { // process.on('exit', function() { … })
 		server.Close()
-		say.Printf("stopping: the workers finish their requests, for at most %v", drainTimeout)
+		say.Printf("stopping: the workers finish their requests, for at most %v", o.drain)
 	})
-	supervise.Run(ctx, supervise.Config{ // worker.on('exit', function() { … createWorker() })
+	unfinished := supervise.Run(ctx, supervise.Config{ // worker.on('exit', function() { … createWorker() })
 		Workers: o.n,       // for(let i=0; i<cpuNumber.length; i++)
 		Command: o.command, // fork(__dirname + '/worker.js')
 		Name:    func(w *supervise.Worker) string { return fmt.Sprintf("worker %d", w.Pid()) },
 		Started: func(w *supervise.Worker) {
-			w.Value = newWatchdog(w)
+			w.Value = newWatchdog(w.KillBecause)
 			go w.SendHandle(ctx, "server", server.(*net.TCPListener)) // worker.send('server', server)
 		},
 		Message:      handleNotice,
@@ -62,9 +57,11 @@ func keepServing(ctx context.Context, server net.Listener, o options, notify fun
 		},
 		Notify:       notify,
 		Restart:      &o.policy,
-		DrainTimeout: drainTimeout,
+		ReadyTimeout: o.ready,
+		DrainTimeout: o.drain,
 	})
 	say.Print("all workers have left, and the port is free")
+	return cli.Unfinished(unfinished)
 }
 
 // handleNotice handles one message of a worker. Each of them is a sign of life. None is

@@ -32,7 +32,6 @@ func TestFrozen(t *testing.T) {
 		}
 		require.Equal(t, pid, r.AwaitPID(`was killed \(signal killed\): no heartbeat for 3s`))
 		require.GreaterOrEqual(t, time.Since(begun), (missedBeats-1)*beatInterval)
-		require.Less(t, time.Since(begun), (missedBeats+2)*beatInterval)
 		require.NotEqual(t, pid, r.AwaitPID("is ready"))
 		r.Get("/")
 		r.Stop()
@@ -52,15 +51,15 @@ func TestWatched(t *testing.T) {
 	for range 3 {
 		r.Await(`no heartbeat for 120ms`)
 	}
-	r.Stop()
+	r.StopUnfinished()
 }
 
 // A worker that does not get ready is killed.
 func TestNeverReady(t *testing.T) {
 	t.Parallel()
-	r := startScript(t, 1, "exec sleep 100")
-	r.Await(`was never ready \(signal killed\): still starting after 10s`)
-	r.Stop()
+	r := startScript(t, 1, "exec sleep 100", "-ready", "100ms")
+	r.Await(`was never ready \(signal killed\): still starting after 100ms`)
+	r.StopUnfinished()
 }
 
 // A worker that floods its channel, and reads nothing from it, disturbs no other worker.
@@ -76,20 +75,21 @@ func TestFlood(t *testing.T) {
 	require.NoError(t, syscall.Kill(good, syscall.SIGKILL))
 	r.AwaitPID("is ready")
 	r.Get("/")
-	r.Stop()
+	r.StopUnfinished()
 }
 
-// A worker that closes its channel has drainTimeout to finish its requests. Then it is
-// terminated and replaced.
+// A worker that closes its channel has -drain to finish its requests. Then it is terminated
+// and replaced.
 func TestDisconnectedWorker(t *testing.T) {
 	t.Parallel()
-	r := startScript(t, 1, `echo '{"act":"ready"}' >&3; exec 3>&-; exec sleep 100`)
-	pid := r.AwaitPID("is ready")
+	const drain = time.Second
 	begun := time.Now()
+	r := startScript(t, 1, `echo '{"act":"ready"}' >&3; exec 3>&-; exec sleep 100`, "-drain", drain.String())
+	pid := r.AwaitPID("is ready")
 	require.Equal(t, pid, r.AwaitPID(`was killed \(signal terminated\)`))
-	require.GreaterOrEqual(t, time.Since(begun), drainTimeout-time.Second)
+	require.GreaterOrEqual(t, time.Since(begun), drain)
 	require.NotEqual(t, pid, r.AwaitPID("is ready"))
-	r.Stop()
+	r.StopUnfinished()
 }
 
 // A worker may be a script that starts the real worker, which has the port. The real
@@ -122,14 +122,16 @@ func TestWorkersHaveNoInput(t *testing.T) {
 // A worker that shuts down the shared socket breaks it for all workers. Each of them
 // ends, so that none looks alive and answers nothing, and restarts are suspended.
 func TestBrokenSocket(t *testing.T) {
-	say = clitest.ForkSelf(t)
+	t.Parallel()
+	o := options{n: 1, command: inProcess(t, ""), policy: restart.Default(1), ready: clitest.Never}
+	o.policy.Period, o.policy.MaxPause = clitest.Never, time.Millisecond
 	server, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	raw, err := server.(*net.TCPListener).SyscallConn()
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
 	suspended := false
-	keepServing(ctx, server, options{n: 1, policy: restart.Default(1)}, func(e supervise.Event) {
+	keepServing(ctx, server, o, func(e supervise.Event) {
 		switch e := e.(type) {
 		case supervise.Ready:
 			raw.Control(func(fd uintptr) { syscall.Shutdown(int(fd), syscall.SHUT_RD) })

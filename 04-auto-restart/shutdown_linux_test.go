@@ -16,7 +16,7 @@ import (
 // group"), and gets SIGHUP and SIGCONT.
 func TestStoppedWorkerEndsWithPrimary(t *testing.T) {
 	clitest.Each(t, nodeWorker, func(t *testing.T, worker string) {
-		r, workers := startTwo(t, &syscall.SysProcAttr{Setsid: true}, nil, worker)
+		r, workers := startTwo(t, worker, clitest.Server{Attr: &syscall.SysProcAttr{Setsid: true}})
 		require.NoError(t, syscall.Kill(workers[0], syscall.SIGSTOP))
 		clitest.RequireStopped(t, workers[0]) // the kernel wakes only a process that has stopped by then
 		require.NoError(t, r.Process.Kill())

@@ -16,7 +16,7 @@ func TestSoakEndWithPrimary(t *testing.T) { clitest.RequireEndWithSignal(t, node
 
 func TestEndWithPrimary(t *testing.T) {
 	t.Parallel()
-	clitest.RequireEndWhileBusy(t, nodeWorker, drainTimeout, startTwo)
+	clitest.RequireEndWhileBusy(t, nodeWorker, startTwo)
 	clitest.RequireEndWithInterrupt(t, nodeWorker, startTwo)
 }
 
@@ -24,7 +24,7 @@ func TestEndWithPrimary(t *testing.T) {
 // counts no heartbeat as missed.
 func TestStoppedPrimary(t *testing.T) {
 	t.Parallel()
-	r, _ := startTwo(t, nil, nil, "")
+	r, _ := startTwo(t, "", clitest.Server{})
 	require.NoError(t, r.Process.Signal(syscall.SIGSTOP))
 	r.Get("/slow?ms=5000") // longer than a heartbeat may be missed
 	require.NoError(t, r.Process.Signal(syscall.SIGCONT))
@@ -35,11 +35,13 @@ func TestStoppedPrimary(t *testing.T) {
 // A worker that reads no message and ignores SIGTERM is killed in the end.
 func TestStopLadder(t *testing.T) {
 	t.Parallel()
+	const drain = 200 * time.Millisecond
 	r := startScript(t, 1,
-		`trap 'echo I stay >&2' TERM; echo '{"act":"ready"}' >&3; while :; do sleep 0.1; done`)
+		`trap 'echo I stay >&2' TERM; echo '{"act":"ready"}' >&3; while :; do sleep 0.1; done`, "-drain", drain.String())
 	r.Await("is ready")
 	begun := time.Now()
-	out := r.Stop()
-	require.GreaterOrEqual(t, time.Since(begun), drainTimeout+supervise.TermTimeout)
+	out := r.StopUnfinished()
+	require.Contains(t, out, "1 worker had to end before it had finished")
+	require.GreaterOrEqual(t, time.Since(begun), drain+supervise.TermTimeout)
 	require.Contains(t, out, "I stay")
 }

@@ -15,14 +15,14 @@ const missedBeats = 3
 // watchdog kills its worker if promised heartbeats do not come. It counts ticks, so that
 // suspending this process, as Ctrl-Z does, expires no heartbeat.
 type watchdog struct {
-	worker  *supervise.Worker
+	kill    func(why string)
 	once    sync.Once
 	missed  atomic.Int32 // ticks since the last sign of life
 	stopped chan struct{}
 }
 
-func newWatchdog(w *supervise.Worker) *watchdog {
-	return &watchdog{worker: w, stopped: make(chan struct{})}
+func newWatchdog(kill func(why string)) *watchdog {
+	return &watchdog{kill: kill, stopped: make(chan struct{})}
 }
 
 // watchdogOf returns the watchdog of a worker.
@@ -49,7 +49,7 @@ func (d *watchdog) run(interval time.Duration) {
 			return
 		}
 	}
-	d.worker.KillBecause(fmt.Sprintf("no heartbeat for %v", missedBeats*interval))
+	d.kill(fmt.Sprintf("no heartbeat for %v", missedBeats*interval))
 }
 
 // stop ends the watch. It is called once, when the channel has ended.

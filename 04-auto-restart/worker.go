@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"playing-with-processes/internal/cli"
 	"playing-with-processes/internal/demo"
 	"playing-with-processes/internal/drain"
 	"playing-with-processes/internal/ipc"
@@ -27,8 +28,8 @@ func worker(ctx context.Context) error {
 	defer context.AfterFunc(ctx, retire)() // SIGTERM to this worker alone asks for that, too
 	server := drain.New(pages(retire))
 
-	stopped, setStopped := context.WithCancel(context.Background())
-	defer setStopped()
+	stopped, setStopped := context.WithCancelCause(context.Background())
+	defer setStopped(nil)
 	for message, err := range primary.Messages() {
 		if err != nil {
 			return err
@@ -40,8 +41,7 @@ func worker(ctx context.Context) error {
 		var n notice
 		if message.Decode(&n) == nil && n.Act == actStop {
 			go func() {
-				stop(ctx, server)
-				setStopped()
+				setStopped(stop(ctx, server))
 				primary.Disconnect()
 			}()
 		}
@@ -51,6 +51,9 @@ func worker(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(stopped, drain.OrphanTimeout)
 	defer cancel()
 	server.Drain(ctx)
+	if cut := context.Cause(stopped); cut != context.Canceled {
+		return cli.Lasting(cut)
+	}
 	return nil
 }
 
@@ -88,11 +91,11 @@ func beat(primary *ipc.Channel) {
 // stop accepts no more connections, and finishes the requests. SIGTERM means two things: while
 // the worker serves, that it must be replaced; during stop, that the primary has waited long
 // enough. If the first has ended ctx, the second ends the process.
-func stop(ctx context.Context, server *drain.Server) {
+func stop(ctx context.Context, server *drain.Server) error {
 	if ctx.Err() != nil {
 		ctx = context.Background()
 	}
-	server.Drain(ctx)
+	return server.Drain(ctx)
 }
 
 // send sends a notice. It fails if the primary is gone, which the loop over its messages

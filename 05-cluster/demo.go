@@ -94,9 +94,6 @@ func (s *story) watch() {
 	}
 }
 
-// answerOf returns what a worker answers.
-func answerOf(w *cluster.Worker) string { return fmt.Sprintf("worker %d", w.Pid()) }
-
 func (s *story) play(ctx context.Context) error {
 	if err := s.open(ctx); err != nil {
 		return err
@@ -149,7 +146,7 @@ func (s *story) showTurns(ctx context.Context) error {
 	}
 	var shares []string
 	for _, w := range s.primary.Workers() {
-		shares = append(shares, fmt.Sprintf("%v answered %d", w, answers[answerOf(w)]))
+		shares = append(shares, fmt.Sprintf("%v answered %d", w, answers[w.String()]))
 	}
 	how := map[cluster.Policy]string{
 		cluster.RoundRobin: "they take turns",

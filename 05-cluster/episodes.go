@@ -41,7 +41,7 @@ func (s *story) with(trouble func(context.Context, *cluster.Worker) error) func(
 	return func(ctx context.Context) error {
 		answer, err := s.clients.Get("/")
 		for _, w := range s.primary.Workers() {
-			if s.primary.Policy() != cluster.Sticky || answerOf(w) == answer {
+			if s.primary.Policy() != cluster.Sticky || w.String() == answer {
 				return trouble(ctx, w)
 			}
 		}
@@ -75,20 +75,10 @@ func (s *story) freeze(ctx context.Context, w *cluster.Worker) error {
 		return err
 	}
 	err := cli.Pause(ctx, demo.Quiet/2)
-	if stats := s.clients.Snapshot(); err == nil && s.primary.Policy() != cluster.None {
-		s.say.Printf("the longest wait so far was %v; then %s answered", cli.FormatDuration(stats.Longest), s.nameOf(stats.LongestBy))
+	if stats := s.clients.Snapshot(); err == nil && stats.LongestBy != "" && s.primary.Policy() != cluster.None {
+		s.say.Printf("the longest wait so far: %v, until %s answered", cli.FormatDuration(stats.Longest), stats.LongestBy)
 	}
 	return err
-}
-
-// nameOf returns the name of the worker that gives this answer.
-func (s *story) nameOf(answer string) string {
-	for _, w := range s.primary.Workers() {
-		if answerOf(w) == answer {
-			return w.String()
-		}
-	}
-	return answer
 }
 
 // awaitReplacement waits for the end of a worker, and then for another worker to listen.

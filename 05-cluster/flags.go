@@ -21,7 +21,7 @@ import (
 )
 
 const usage = `Usage: 05-cluster [-addr address] [-n workers] [-sched policy] [-accept time]
-                  [-status address] [-trace]
+                  [-ready time] [-drain time] [-status address] [-trace]
        05-cluster -exec file [the same flags but -addr] [arguments]
        05-cluster -demo [the same flags]
 
@@ -40,8 +40,13 @@ SIGTTOU removes one.
           by default the variable NODE_CLUSTER_SCHED_POLICY decides, or else rr
   -accept how long a worker may leave a connection unaccepted, 5s by default;
           then it counts as frozen, and is killed
+  -ready  how long a worker may take to start, or in a reload to listen, 30s by
+          default; then it is killed
+  -drain  how long a worker that leaves may finish its requests, 5s by default;
+          then it is terminated
   -exec   what the workers run, with the arguments: an unmodified server for
-          Node, if it is JavaScript, or an executable; it chooses its address
+          Node, if it is JavaScript (or TypeScript, from Node 22.18 on), or an
+          executable; it chooses its address
   -status an address that answers every request with the status as JSON
   -trace  show each line on the channels, and which worker accepts which client
   -demo   show what can happen to a worker and what the clients see of it
@@ -86,6 +91,8 @@ type options struct {
 	args        []string // for exec
 	policy      cluster.Policy
 	accept      time.Duration
+	ready       time.Duration
+	drain       time.Duration
 	status      string
 	trace, demo bool
 }
@@ -97,6 +104,8 @@ func parse(args []string) (o options, err error) {
 	flags.StringVar(&o.exec, "exec", "", "")
 	flags.StringVar((*string)(&o.policy), "sched", "", "")
 	flags.DurationVar(&o.accept, "accept", 5*time.Second, "")
+	flags.DurationVar(&o.ready, "ready", 30*time.Second, "")
+	flags.DurationVar(&o.drain, "drain", 5*time.Second, "")
 	flags.StringVar(&o.status, "status", "", "")
 	flags.BoolVar(&o.trace, "trace", false, "")
 	flags.BoolVar(&o.demo, "demo", false, "")
@@ -130,6 +139,10 @@ func (o options) check(given map[string]bool) error {
 		return cli.Usagef("-n %d: there can be %d to %d workers", o.n, fewest, most)
 	case o.accept < minAccept:
 		return cli.Usagef("-accept %v: it must be at least %v", o.accept, minAccept)
+	case o.ready <= 0:
+		return cli.Usagef("-ready %v: it must be more than 0", o.ready)
+	case o.drain <= 0:
+		return cli.Usagef("-drain %v: it must be more than 0", o.drain)
 	case given["exec"] && given["addr"]:
 		return cli.UsageError("-addr is for this program's own workers: what -exec names chooses its address")
 	case isScript(o.exec) && !exists(o.exec): // Node would say so in twenty lines
@@ -144,9 +157,15 @@ func (o options) check(given map[string]bool) error {
 
 // settings returns the options in the words of the module.
 func (o options) settings() cluster.Settings {
-	s := cluster.Settings{Command: o.command, Policy: o.policy, AcceptTimeout: o.accept}
+	s := cluster.Settings{
+		Command:       o.command,
+		Policy:        o.policy,
+		AcceptTimeout: o.accept,
+		ReadyTimeout:  o.ready,
+		DrainTimeout:  o.drain,
+	}
 	if o.trace {
-		s.Trace = func(worker int, e ipc.Event) { say.Printf("worker %d: %v", worker, e) }
+		s.Trace = func(worker int, e ipc.Event) { say.Printf("channel %d: %v", worker, e) }
 		s.Accepted = func(w *cluster.Worker, client netip.AddrPort) { say.Printf("%v has accepted %v", w, client) }
 	}
 	return s
@@ -166,7 +185,7 @@ func (o options) command() *exec.Cmd {
 }
 
 func isScript(file string) bool {
-	return slices.Contains([]string{".js", ".cjs", ".mjs"}, filepath.Ext(file))
+	return slices.Contains([]string{".js", ".cjs", ".mjs", ".ts", ".cts", ".mts"}, filepath.Ext(file))
 }
 
 func exists(file string) bool {

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -26,7 +25,7 @@ func TestMain(m *testing.M) { clitest.Main(m, main) }
 // workers run, or "" for this program.
 func commandLine(t *testing.T, worker string, flags ...string) []string {
 	t.Helper()
-	words := append([]string{clitest.Self(t)}, flags...)
+	words := append([]string{clitest.Self(t), "-ready", clitest.Never.String(), "-accept", clitest.Never.String()}, flags...)
 	if worker == "" {
 		return append(words, "-addr", "127.0.0.1:0")
 	}
@@ -34,10 +33,10 @@ func commandLine(t *testing.T, worker string, flags ...string) []string {
 }
 
 // startTwo starts a primary with two workers, and waits until both have answered.
-func startTwo(t *testing.T, attr *syscall.SysProcAttr, env []string, worker string) (r *clitest.Running, pids []int) {
+func startTwo(t *testing.T, worker string, s clitest.Server) (r *clitest.Running, pids []int) {
 	t.Helper()
-	cmd := clitest.Command(t, commandLine(t, worker, "-n", "2")...)
-	cmd.Env, cmd.SysProcAttr = append(cmd.Env, env...), attr
+	cmd := clitest.Command(t, commandLine(t, worker, append([]string{"-n", "2"}, s.Flags...)...)...)
+	cmd.Env, cmd.SysProcAttr = append(cmd.Env, s.Env...), s.Attr
 	r = clitest.LaunchCommand(t, cmd)
 	for answers := map[string]bool{}; len(answers) < 2; {
 		answer := r.Get("/")
@@ -79,7 +78,7 @@ func (p withStatus) status() (s cluster.Status) {
 // awaitStatus waits until the status is the wanted one.
 func (p withStatus) awaitStatus(wanted func(cluster.Status) bool) {
 	p.t.Helper()
-	require.Eventually(p.t, func() bool { return wanted(p.status()) }, time.Minute, time.Millisecond)
+	clitest.Eventually(p.t, func() bool { return wanted(p.status()) })
 }
 
 // awaitListening waits until n workers listen.

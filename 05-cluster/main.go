@@ -50,11 +50,11 @@ func primary(ctx context.Context, o options) error {
 		say.Print("stopping: the workers finish their requests")
 	case err = <-broken:
 	}
-	return errors.Join(err, p.Shutdown(context.Background()), lastReload(p))
+	return errors.Join(err, p.Shutdown(context.Background()), cli.Unfinished(p.Unfinished()), lastReload(p))
 }
 
 // report prints the events. A worker that ends before any worker has listened means that the
-// command is broken, and not the worker.
+// command is broken, and not the worker: that is the error of the primary.
 func report(events <-chan cluster.Event, o options, broken chan<- error) {
 	started := false
 	for event := range events {
@@ -93,7 +93,7 @@ func worker(ctx context.Context, args []string) error {
 		return err
 	}
 	say.Printf("serving on http://%v", listener.Addr())
-	return cluster.Serve(listener, demo.NewServer())
+	return cli.Lasting(cluster.Serve(listener, demo.NewServer()))
 }
 
 func main() { cli.Main("05-cluster", usage, run) }

@@ -52,6 +52,8 @@ func handleSignal(p *cluster.Primary, s os.Signal) {
 		p.Scale(size + 1)
 	case s == syscall.SIGTTOU && size > 1:
 		p.Scale(size - 1)
+	default:
+		say.Printf("%v: the number of workers stays %d", s, size)
 	}
 }
 

@@ -26,14 +26,14 @@ func (s *story) summary(out io.Writer) error {
 
 // showWorkers shows the requests and the end of each worker.
 func (s *story) showWorkers(out io.Writer, stats demo.Stats) {
-	fmt.Fprintf(out, "\n%-9s %6s %9s  %s\n", "", "pid", "requests", "end")
+	fmt.Fprintf(out, "\n%-14s %9s  %s\n", "", "requests", "end")
 	slices.SortFunc(s.exits, func(a, b cluster.Exit) int { return cmp.Compare(a.Worker.ID(), b.Worker.ID()) })
 	for _, e := range s.exits {
 		end := e.Exit.String()
 		if e.Why != "" {
 			end += ", " + e.Why
 		}
-		fmt.Fprintf(out, "%-9v %6d %9d  %s\n", e.Worker, e.Worker.Pid(), stats.Answered[answerOf(e.Worker)], end)
+		fmt.Fprintf(out, "%-14v %9d  %s\n", e.Worker, stats.Answered[e.Worker.String()], end)
 	}
 }
 

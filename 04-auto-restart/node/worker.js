@@ -17,7 +17,11 @@ const pages = {
   }
 }
 
+let serving = 0 // requests
+
 const server = http.createServer((req, res) => {
+  serving++
+  res.on('close', () => serving--)
   const url = new URL('http://localhost' + req.url)
   req.query = url.searchParams
   if (leaving) res.setHeader('Connection', 'close') // the next request must go to another worker
@@ -56,10 +60,16 @@ function leave () {
 // ends it at once.
 let asked = false
 process.on('SIGTERM', () => {
-  if (asked || leaving) process.exit(0)
+  if (asked || leaving) cutOff()
   asked = true
   retire()
 })
+
+// cutOff ends the process. Its exit code says whether that was too early.
+function cutOff () {
+  if (serving) console.error(`requests that were cut off: ${serving}`)
+  process.exit(serving ? 1 : 0)
+}
 
 // The primary is gone, or the drain is done.
 process.on('disconnect', () => process.exit(0))

@@ -34,6 +34,7 @@ func TestSoakChaos(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if name == "Node" {
 				clitest.NeedNode(t)
+				clitest.NeedSoak(t)
 			}
 			t.Parallel()
 			testChaos(t, worker, name == "Node")
@@ -51,9 +52,9 @@ func testChaos(t *testing.T, worker []string, spareStarting bool) {
 	outcomes := trackOutcomes(&settings)
 	h := startPrimary(t, settings, worker...)
 	_, address := h.fork(loadWorkers)
-	clients := demo.Start(t.Context(), demo.Load{Address: address, Clients: loadClients})
+	clients := demo.Start(t.Context(), demo.Load{Address: address, Clients: loadClients, Rest: clitest.Rest()})
 	c := &chaos{harness: h, spareStarting: spareStarting, counts: map[string]int{}}
-	for end := time.Now().Add(time.Duration(clitest.Times(6, 300)) * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(time.Duration(clitest.Times(2, 300)) * time.Second); time.Now().Before(end); {
 		time.Sleep(chaosInterval)
 		c.disturb()
 	}
@@ -62,7 +63,9 @@ func testChaos(t *testing.T, worker []string, spareStarting bool) {
 	c.awaitRecovery()
 	stats := clients.Stop()
 	t.Logf("%v: %s", c.counts, outcomes.explain(t, stats))
-	require.LessOrEqual(t, stats.Longest, chaosAccept+chaosDrain)
+	if clitest.Soak() { // the machine has nothing else to do
+		require.LessOrEqual(t, stats.Longest, chaosAccept+chaosDrain)
+	}
 }
 
 // chaos disturbs the workers of a harness.
@@ -123,7 +126,7 @@ func isStarting(w *Worker) bool { return w.process.State() < supervise.Serving }
 func (c *chaos) awaitRecovery() {
 	c.t.Helper()
 	before := map[int]int{}
-	require.Eventually(c.t, func() bool {
+	clitest.Eventually(c.t, func() bool {
 		s := c.status()
 		return len(s.Workers) == loadWorkers && !slices.ContainsFunc(s.Workers, func(w WorkerStatus) bool {
 			if _, known := before[w.ID]; !known {
@@ -131,5 +134,5 @@ func (c *chaos) awaitRecovery() {
 			}
 			return w.State != "listening" || *w.Accepted == before[w.ID]
 		})
-	}, patience, chaosInterval)
+	})
 }

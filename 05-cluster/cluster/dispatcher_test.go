@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"playing-with-processes/internal/clitest"
 	"playing-with-processes/internal/supervise"
 )
 
@@ -89,11 +89,11 @@ func (p *Primary) eventually(t *testing.T, condition func() bool) {
 	t.Helper()
 	p.mu.Unlock()
 	defer p.mu.Lock()
-	require.Eventually(t, func() bool {
+	clitest.Eventually(t, func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return condition()
-	}, patience, time.Millisecond)
+	})
 }
 
 // A connection must go to the idle worker served least recently, and not to the worker

@@ -58,9 +58,7 @@ type (
 	Scaled = supervise.Scaled
 )
 
-func (e Forked) String() string {
-	return fmt.Sprintf("%v is started as pid %d", e.Worker, e.Worker.Pid())
-}
+func (e Forked) String() string     { return fmt.Sprintf("%v is started", e.Worker) }
 func (e Online) String() string     { return fmt.Sprintf("%v is online", e.Worker) }
 func (e Listening) String() string  { return fmt.Sprintf("%v listens on %s", e.Worker, e.Address) }
 func (e Disconnect) String() string { return fmt.Sprintf("%v: the channel has ended", e.Worker) }

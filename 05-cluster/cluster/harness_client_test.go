@@ -3,18 +3,17 @@ package cluster
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"playing-with-processes/internal/clitest"
 	"playing-with-processes/internal/demo"
 )
 
@@ -24,7 +23,7 @@ func dial(t *testing.T, network, address string) net.Conn {
 	conn, err := net.Dial(network, address)
 	require.NoError(t, err)
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(patience))
+	conn.SetDeadline(clitest.Deadline(t))
 	return conn
 }
 
@@ -53,9 +52,6 @@ func body(t *testing.T, conn net.Conn) string {
 	return string(text)
 }
 
-// answerOf returns what a worker answers.
-func answerOf(w *Worker) string { return fmt.Sprintf("worker %d", w.Pid()) }
-
 // getPath makes a request for a path on a connection of its own, and returns the body.
 func getPath(t *testing.T, address, path string) string {
 	t.Helper()
@@ -83,7 +79,7 @@ func requireReset(t *testing.T, address string) {
 	conn, err := net.Dial("tcp", address)
 	if err == nil {
 		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(patience))
+		conn.SetDeadline(clitest.Deadline(t))
 		_, err = conn.Read(make([]byte, 1))
 	}
 	require.ErrorIs(t, err, syscall.ECONNRESET)
@@ -92,11 +88,11 @@ func requireReset(t *testing.T, address string) {
 // requireRefused waits until connections to an address are refused.
 func requireRefused(t *testing.T, address string) {
 	t.Helper()
-	require.Eventually(t, func() bool {
+	clitest.Eventually(t, func() bool {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
 			conn.Close()
 		}
 		return errors.Is(err, syscall.ECONNREFUSED)
-	}, patience, time.Millisecond)
+	})
 }

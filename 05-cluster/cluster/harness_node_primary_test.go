@@ -13,7 +13,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -77,10 +76,10 @@ func startNode(t *testing.T, policy Policy, role ...string) *nodePrimary {
 // end ends the cluster, and reads its outputs to the end.
 func (h *nodePrimary) end(outputs ...*os.File) {
 	h.commands.Close()
-	defer time.AfterFunc(patience, func() { h.cmd.Process.Kill() }).Stop()
+	defer clitest.AtDeadline(h.t, func() { h.cmd.Process.Kill() }).Stop()
 	<-h.ended
 	for _, output := range outputs { // the workers have them, too
-		output.SetReadDeadline(time.Now().Add(patience))
+		output.SetReadDeadline(clitest.Deadline(h.t))
 		defer output.Close()
 	}
 	h.reading.Wait()
@@ -96,18 +95,17 @@ func (h *nodePrimary) kill() {
 	<-h.ended
 }
 
-// requireGone requires that a worker exits with code 0 within a second of its primary's
-// end.
+// requireGone requires that a worker exits with code 0 soon after its primary's end.
 func requireGone(t *testing.T, w workerReport) {
 	t.Helper()
 	var exit, status syscall.WaitStatus
-	require.Eventually(t, func() bool {
+	clitest.Soon(t, func() bool {
 		pid, _ := syscall.Wait4(w.PID, &status, syscall.WNOHANG, nil) // on Linux this process inherits it
 		if pid == w.PID {
 			exit = status
 		}
 		return syscall.Kill(w.PID, 0) == syscall.ESRCH
-	}, time.Second, time.Millisecond, "it has outlived its primary")
+	}, "it has outlived its primary")
 	require.Zero(t, exit)
 }
 

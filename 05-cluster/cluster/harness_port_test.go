@@ -7,7 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
+
+	"playing-with-processes/internal/clitest"
 
 	"github.com/stretchr/testify/require"
 )
@@ -34,10 +35,10 @@ func freePort(t *testing.T) int {
 // requirePortFree waits until an address is free.
 func requirePortFree(t *testing.T, address string) {
 	t.Helper()
-	require.Eventually(t, func() bool {
+	clitest.Eventually(t, func() bool {
 		l, err := net.Listen("tcp", address)
 		return err == nil && l.Close() == nil
-	}, patience, time.Millisecond)
+	})
 }
 
 var hasIPv6 = sync.OnceValue(func() bool {

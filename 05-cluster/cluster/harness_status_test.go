@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,9 +17,11 @@ import (
 	"playing-with-processes/internal/clitest"
 )
 
-// shortReady is a ReadyTimeout that a test can wait for. A worker must be able to start
-// within it on a busy machine.
-const shortReady = 5 * time.Second
+// enoughToStart and enoughToAccept return timeouts in which a worker can do that.
+func enoughToStart(t *testing.T) time.Duration {
+	return clitest.Enough(t, 50, clitest.Self(t), "-test.list", "^$")
+}
+func enoughToAccept(t *testing.T) time.Duration { return clitest.Enough(t, 500) }
 
 // requireStatus waits until the status reports a size, a reload, and workers in these
 // states, oldest first. The workers must be the processes that the operating system
@@ -43,7 +46,7 @@ func (h *harness) requireStatus(size int, reload *ReloadStatus, states ...string
 			require.Equal(c, listening, port.Workers)
 		}
 		require.Empty(c, cmp.Diff(reload, status.Reload, cmpopts.IgnoreFields(ReloadStatus{}, "Began", "Seconds")))
-	}, patience, 2*time.Millisecond)
+	}, clitest.Remaining(h.t), 10*time.Millisecond)
 }
 
 // allListening returns the states of n workers that listen.
@@ -94,13 +97,7 @@ func (h *harness) beginReload(ctx context.Context) (end func() error) {
 	}
 	return func() error {
 		h.t.Helper()
-		select {
-		case err := <-ended:
-			return err
-		case <-time.After(patience):
-			require.FailNow(h.t, "the reload has not ended")
-			return nil
-		}
+		return <-ended
 	}
 }
 

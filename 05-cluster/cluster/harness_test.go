@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -11,16 +12,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"playing-with-processes/internal/clitest"
 )
-
-// patience is how long a test waits for what must happen. No result depends on it: it
-// only turns a hang into a failure.
-const patience = 30 * time.Second
 
 func TestMain(m *testing.M) {
 	clitest.Main(m, func() {
@@ -68,12 +64,16 @@ type harness struct {
 }
 
 // startPrimary sets up a primary for workers that run words. The word go stands for this
-// test binary, and the word after it is a role.
+// test binary, and the word after it is a role. No worker is killed for being slow, unless
+// the settings say so.
 func startPrimary(t *testing.T, s Settings, words ...string) *harness {
 	t.Helper()
 	self := clitest.Command(t, clitest.Self(t)) // its clean-up comes last
 	h := &harness{t: t, env: self.Env}
 	h.changed.L = &h.mu
+	s.AcceptTimeout = cmp.Or(s.AcceptTimeout, clitest.Never)
+	s.QueueTimeout = cmp.Or(s.QueueTimeout, clitest.Never)
+	s.ReadyTimeout = cmp.Or(s.ReadyTimeout, clitest.Never)
 	if s.Command == nil {
 		s.Command = func() *exec.Cmd { return h.workerCommand(words...) }
 	}
@@ -86,8 +86,8 @@ func startPrimary(t *testing.T, s Settings, words ...string) *harness {
 		h.followEvents()
 	}()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
+		ctx, cancel := context.WithCancel(context.Background()) // t.Context has ended
+		defer clitest.AtDeadline(t, cancel).Stop()
 		require.NoError(t, h.Shutdown(ctx))
 		<-ended
 	})
@@ -175,7 +175,7 @@ func (h *harness) awaitLine(pattern string) (found string) {
 func (h *harness) wait(failure string, done func() bool) {
 	h.t.Helper()
 	timedOut := false
-	watchdog := time.AfterFunc(patience, func() {
+	watchdog := clitest.AtDeadline(h.t, func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		timedOut = true

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"playing-with-processes/internal/clitest"
 	"playing-with-processes/internal/demo"
 	"playing-with-processes/internal/ipc"
 	"playing-with-processes/internal/supervise"
@@ -29,7 +30,7 @@ func TestHostileWorker(t *testing.T) {
 			policy.MaxPause = time.Minute
 			h, setCommand := startChanging(t, Settings{
 				Restart:       policy,
-				AcceptTimeout: time.Second,
+				AcceptTimeout: enoughToAccept(t),
 				DrainTimeout:  200 * time.Millisecond,
 			}, goHTTP...)
 			good, address := h.fork(1)
@@ -71,7 +72,7 @@ func TestHostileWorkerKilled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			settings := Settings{AcceptTimeout: patience, DrainTimeout: patience}
+			settings := Settings{AcceptTimeout: clitest.Never, DrainTimeout: clitest.Never}
 			switch name {
 			case "never accepts":
 				settings.AcceptTimeout = time.Second
@@ -258,12 +259,12 @@ func init() {
 // If a worker has no descriptor left for a connection, another worker must get it.
 func TestWorkerWithoutDescriptors(t *testing.T) {
 	t.Parallel()
-	h, setCommand := startChanging(t, Settings{AcceptTimeout: patience}, "go", "no descriptors")
+	h, setCommand := startChanging(t, Settings{AcceptTimeout: clitest.Never}, "go", "no descriptors")
 	h.fork(1)
 	setCommand(goHTTP...)
 	good, address := h.fork(1)
 	for range 4 {
-		require.Equal(t, answerOf(good[0]), get(t, "tcp", address))
+		require.Equal(t, good[0].String(), get(t, "tcp", address))
 	}
 }
 
@@ -291,10 +292,10 @@ func TestUnrelatedMessages(t *testing.T) {
 	h := startPrimary(t, Settings{}, "go", "sends metrics")
 	workers, address := h.fork(1)
 	for range 20 {
-		require.Equal(t, answerOf(workers[0]), get(t, "tcp", address))
+		require.Equal(t, workers[0].String(), get(t, "tcp", address))
 	}
 	h.awaitLine("all sent")
-	require.Equal(t, answerOf(workers[0]), get(t, "tcp", address))
+	require.Equal(t, workers[0].String(), get(t, "tcp", address))
 }
 
 func init() {

@@ -42,11 +42,11 @@ func TestSoakKillsAndSuspensions(t *testing.T) {
 
 func testKills(t *testing.T, worker []string, policy *restart.Policy, kills int) {
 	t.Parallel()
-	settings := Settings{Restart: policy, QueueTimeout: time.Minute}
+	settings := Settings{Restart: policy}
 	outcomes := trackOutcomes(&settings)
 	h := startPrimary(t, settings, worker...)
 	_, address := h.fork(loadWorkers)
-	clients := demo.Start(t.Context(), demo.Load{Address: address, Clients: loadClients})
+	clients := demo.Start(t.Context(), demo.Load{Address: address, Clients: loadClients, Rest: clitest.Rest()})
 	returned := 0
 	for range kills {
 		h.awaitListening(rand.N(60 * time.Millisecond))
@@ -63,7 +63,7 @@ func testKills(t *testing.T, worker []string, policy *restart.Policy, kills int)
 // awaitListening waits for a pause, and until restarts are on and a worker listens.
 func (h *harness) awaitListening(pause time.Duration) {
 	time.Sleep(pause)
-	require.Eventually(h.t, func() bool { return h.randomListening() != nil }, time.Minute, time.Millisecond)
+	clitest.Eventually(h.t, func() bool { return h.randomListening() != nil })
 }
 
 // randomListening returns a random worker that listens, or nil while restarts are

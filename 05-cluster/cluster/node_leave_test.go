@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"playing-with-processes/internal/clitest"
 	"playing-with-processes/internal/ipc"
 	"playing-with-processes/internal/supervise"
 )
@@ -72,7 +73,7 @@ func TestNodeLeave(t *testing.T) {
 	} {
 		t.Run(how, func(t *testing.T) {
 			eachNodePolicy(t, func(t *testing.T, policy Policy) {
-				h, _ := startTraced(t, Settings{Policy: policy, DrainTimeout: patience}, "testdata/echo.js")
+				h, _ := startTraced(t, Settings{Policy: policy, DrainTimeout: clitest.Never}, "testdata/echo.js")
 				workers, address := h.fork(1)
 				e := newEcho(t, address)
 				e.begin("close")

@@ -134,7 +134,7 @@ func TestNodeRetry(t *testing.T) {
 		require.Equal(t, busy.Addr().String(), h.listeningOf(w))
 		answer, err := io.ReadAll(dial(t, "tcp", busy.Addr().String()))
 		require.NoError(t, err)
-		require.Equal(t, answerOf(w), string(answer))
+		require.Equal(t, w.String(), string(answer))
 	})
 }
 
@@ -152,7 +152,7 @@ func TestNodeClose(t *testing.T) {
 			requirePortFree(t, address)
 			workers[0].Signal(syscall.SIGUSR2)
 			h.listeningOf(workers[0])
-			require.Equal(t, answerOf(workers[0]), get(t, "tcp", address))
+			require.Equal(t, workers[0].String(), get(t, "tcp", address))
 			h.awaitLine("open")
 		}
 	})
@@ -169,13 +169,13 @@ func TestNodeCloseOne(t *testing.T) {
 		workers[0].Signal(syscall.SIGUSR2)
 		h.awaitLine("closed")
 		for range 10 {
-			require.Equal(t, answerOf(workers[1]), get(t, "tcp", address))
+			require.Equal(t, workers[1].String(), get(t, "tcp", address))
 		}
 		workers[0].Signal(syscall.SIGUSR2)
 		h.listeningOf(workers[0])
 		workers[1].Signal(syscall.SIGUSR2)
 		h.awaitLine("closed")
-		require.Equal(t, answerOf(workers[0]), get(t, "tcp", address))
+		require.Equal(t, workers[0].String(), get(t, "tcp", address))
 	})
 }
 

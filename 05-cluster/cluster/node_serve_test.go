@@ -84,7 +84,7 @@ func TestNodeTickets(t *testing.T) {
 		if policy == RoundRobin { // otherwise one worker may get all
 			require.Len(t, answered, len(workers))
 		}
-		i := slices.IndexFunc(workers, func(w *Worker) bool { return answerOf(w) == first })
+		i := slices.IndexFunc(workers, func(w *Worker) bool { return w.String() == first })
 		workers[i].Signal(syscall.SIGKILL)
 		h.exitOf(workers[i])
 		require.NotEqual(t, first, request(true))
@@ -151,7 +151,7 @@ func TestNodeFull(t *testing.T) {
 	workers, address := h.fork(2)
 	first, a := dialGreeting(t, address)
 	_, b := dialGreeting(t, address)
-	require.ElementsMatch(t, []string{answerOf(workers[0]), answerOf(workers[1])}, []string{a, b})
+	require.ElementsMatch(t, []string{workers[0].String(), workers[1].String()}, []string{a, b})
 
 	waiting := dial(t, "tcp", address)
 	begun := time.Now()

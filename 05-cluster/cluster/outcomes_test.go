@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"playing-with-processes/internal/clitest"
 	"playing-with-processes/internal/demo"
 )
 
@@ -55,12 +56,13 @@ func (o *outcomes) explain(t *testing.T, stats demo.Stats) string {
 	t.Helper()
 	require.Zero(t, stats.Refused)
 	require.Zero(t, stats.Hung)
+	moment := clitest.Enough(t, 300)
 	counts := map[bool]int{}
 	for _, failure := range stats.Failures {
 		w, ended := o.of(failure)
 		require.NotNil(t, w, "no worker had accepted it: %v", failure.Err)
 		require.False(t, ended.IsZero(), "%v still runs: %v", w, failure.Err)
-		require.Less(t, ended.Sub(failure.At).Abs(), time.Second, "not at the end of %v: %v", w, failure.Err)
+		require.Less(t, ended.Sub(failure.At).Abs(), moment, "not at the end of %v: %v", w, failure.Err)
 		require.NotZero(t, w.process.Exit().Signal, "%v: %v", w, failure.Err)
 		counts[failure.Begun]++
 	}

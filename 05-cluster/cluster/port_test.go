@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"playing-with-processes/internal/clitest"
+
 	"github.com/stretchr/testify/require"
 )
 
@@ -102,14 +104,14 @@ func TestUnusedPortReleased(t *testing.T) {
 		Command:      func() *exec.Cmd { return h.workerCommand("go", "own port", dir) },
 	})
 	workers, path := h.fork(1)
-	require.Equal(t, answerOf(workers[0]), get(t, "unix", path))
+	require.Equal(t, workers[0].String(), get(t, "unix", path))
 	workers[0].Signal(syscall.SIGKILL)
 	next := await(h, func(e Listening) bool { return e.Worker != workers[0] })
-	require.Eventually(t, func() bool {
+	clitest.Eventually(t, func() bool {
 		_, err := os.Lstat(path)
 		return os.IsNotExist(err)
-	}, patience, time.Millisecond)
-	require.Equal(t, answerOf(next.Worker), get(t, "unix", next.Address))
+	})
+	require.Equal(t, next.Worker.String(), get(t, "unix", next.Address))
 	h.Primary.mu.Lock()
 	defer h.Primary.mu.Unlock()
 	require.Len(t, h.ports, 1)
@@ -144,5 +146,5 @@ func TestRelativeSocketPath(t *testing.T) {
 		return cmd
 	}})
 	workers, _ := h.fork(1)
-	require.Equal(t, answerOf(workers[0]), get(t, "unix", filepath.Join(dir, "socket")))
+	require.Equal(t, workers[0].String(), get(t, "unix", filepath.Join(dir, "socket")))
 }

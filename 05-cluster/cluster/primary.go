@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os/exec"
 	"strconv"
 	"sync"
@@ -70,6 +71,7 @@ func (p *Primary) config() supervise.Config {
 			cmd.Env = append(cmd.Environ(), uniqueID+"="+strconv.Itoa(process.ID()))
 			return cmd
 		},
+		Name:         func(process *supervise.Worker) string { return fmt.Sprintf("worker %d", process.Pid()) },
 		Channel:      func(process *supervise.Worker) ipc.Config { return p.settings.channel(process.ID()) },
 		Started:      func(process *supervise.Worker) { p.running.Go(workerOf(process).writeLoop) },
 		Message:      func(process *supervise.Worker, m ipc.Message) bool { return workerOf(process).handleMessage(m) },
@@ -123,6 +125,10 @@ func (p *Primary) Scale(n int) error { return p.supervisor.Scale(n) }
 // One reload runs at a time. A call during a reload waits for its end, and then for the next
 // reload, which serves all waiting calls.
 func (p *Primary) Reload(ctx context.Context) error { return p.supervisor.Reload(ctx) }
+
+// Unfinished returns how many workers so far were to leave and did not end as they should:
+// with a signal, or with an exit code, as after requests that were cut off.
+func (p *Primary) Unfinished() int { return p.supervisor.Unfinished() }
 
 // tick counts how long workers leave connections unaccepted and ports have no worker, in
 // ticks, so that suspending this process expires no timeout.

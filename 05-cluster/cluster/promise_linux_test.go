@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"net"
 	"syscall"
 	"testing"
@@ -25,20 +26,20 @@ func freeze(t *testing.T, h *harness, w *Worker, address string) (given net.Conn
 		if h.waitsForAccept(w, conn) {
 			return conn
 		}
-		require.NotEqual(t, answerOf(w), body(t, conn))
+		require.NotEqual(t, w.String(), body(t, conn))
 	}
 }
 
 // waitsForAccept reports whether a worker was given conn. Otherwise conn was answered.
 func (h *harness) waitsForAccept(w *Worker, conn net.Conn) (waits bool) {
-	require.Eventually(h.t, func() bool {
+	clitest.Eventually(h.t, func() bool {
 		h.Primary.mu.Lock()
 		defer h.Primary.mu.Unlock()
 		for _, c := range w.pending {
 			waits = waits || peer(c.conn).String() == conn.LocalAddr().String()
 		}
 		return waits || readable(conn)
-	}, patience, time.Millisecond)
+	})
 	return waits
 }
 
@@ -50,7 +51,7 @@ func TestPendingConnectionRequeued(t *testing.T) {
 		workers, address := h.fork(2)
 		conn := freeze(t, h, workers[0], address)
 		workers[0].Signal(syscall.SIGKILL)
-		require.Equal(t, answerOf(workers[1]), body(t, conn))
+		require.Equal(t, workers[1].String(), body(t, conn))
 		require.Equal(t, 1, h.exitOf(workers[0]).Returned)
 	})
 }
@@ -67,7 +68,7 @@ func TestPendingConnectionWaitsForReplacement(t *testing.T) {
 		if replacement == workers[0] {
 			replacement = await(h, func(Forked) bool { return true }).Worker
 		}
-		require.Equal(t, answerOf(replacement), body(t, conn))
+		require.Equal(t, replacement.String(), body(t, conn))
 	})
 }
 
@@ -75,15 +76,16 @@ func TestPendingConnectionWaitsForReplacement(t *testing.T) {
 // up, and two workers would answer.
 func TestAcceptTimeout(t *testing.T) {
 	eachWorker(t, func(t *testing.T, worker []string) {
-		h := startPrimary(t, Settings{AcceptTimeout: 500 * time.Millisecond}, worker...)
+		timeout := enoughToAccept(t)
+		h := startPrimary(t, Settings{AcceptTimeout: timeout}, worker...)
 		workers, address := h.fork(2)
 		begun := time.Now()
 		conn := freeze(t, h, workers[0], address)
-		require.Equal(t, answerOf(workers[1]), body(t, conn))
-		require.GreaterOrEqual(t, time.Since(begun), 500*time.Millisecond)
+		require.Equal(t, workers[1].String(), body(t, conn))
+		require.GreaterOrEqual(t, time.Since(begun), timeout)
 		exit := h.exitOf(workers[0])
 		require.Equal(t, syscall.SIGKILL, exit.Exit.Signal)
-		require.Equal(t, "it has not accepted a connection for 500ms", exit.Why)
+		require.Equal(t, fmt.Sprintf("it has not accepted a connection for %v", timeout), exit.Why)
 		require.Equal(t, 1, exit.Returned)
 	})
 }
@@ -91,18 +93,18 @@ func TestAcceptTimeout(t *testing.T) {
 // L2: if the worker wakes up before AcceptTimeout, it must answer, and no other worker.
 func TestWorkerWakesUp(t *testing.T) {
 	eachWorker(t, func(t *testing.T, worker []string) {
-		h := startPrimary(t, Settings{AcceptTimeout: patience}, worker...)
+		h := startPrimary(t, Settings{AcceptTimeout: clitest.Never}, worker...)
 		workers, address := h.fork(2)
 		conn := freeze(t, h, workers[0], address)
 		workers[0].Signal(syscall.SIGCONT)
-		require.Equal(t, answerOf(workers[0]), body(t, conn))
+		require.Equal(t, workers[0].String(), body(t, conn))
 	})
 }
 
 // At a shutdown, connections that are queued already must be served first.
 func TestShutdownServesQueue(t *testing.T) {
 	eachWorker(t, func(t *testing.T, worker []string) {
-		h := startPrimary(t, Settings{}, worker...)
+		h := startPrimary(t, Settings{DrainTimeout: clitest.Never}, worker...)
 		workers, address := h.fork(1)
 		waiting := []net.Conn{freeze(t, h, workers[0], address)}
 		for range 10 {
@@ -115,7 +117,7 @@ func TestShutdownServesQueue(t *testing.T) {
 		requireRefused(t, address)
 		workers[0].Signal(syscall.SIGCONT)
 		for _, conn := range waiting {
-			require.Equal(t, answerOf(workers[0]), body(t, conn))
+			require.Equal(t, workers[0].String(), body(t, conn))
 		}
 		require.NoError(t, <-ended)
 		require.Zero(t, h.exitOf(workers[0]).Exit)

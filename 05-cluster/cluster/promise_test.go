@@ -43,7 +43,7 @@ func TestQueueWithoutWorkers(t *testing.T) {
 		require.Zero(t, taken, "connections wait in the kernel")
 		workers, _ = h.fork(1)
 		for _, conn := range waiting {
-			require.Equal(t, answerOf(workers[0]), body(t, conn))
+			require.Equal(t, workers[0].String(), body(t, conn))
 		}
 	})
 }
@@ -76,7 +76,7 @@ func TestQueueTimeout(t *testing.T) {
 	}
 	require.Equal(t, len(waiting), reset)
 	workers, _ = h.fork(1)
-	require.Equal(t, answerOf(workers[0]), get(t, "tcp", address))
+	require.Equal(t, workers[0].String(), get(t, "tcp", address))
 }
 
 // A connection must not expire while the primary is suspended.
@@ -157,7 +157,7 @@ func init() {
 // must go to another worker only after the end of its process.
 func TestRequeueAfterExit(t *testing.T) {
 	t.Parallel()
-	h, setCommand := startChanging(t, Settings{DrainTimeout: patience}, "go", "takes and disconnects")
+	h, setCommand := startChanging(t, Settings{DrainTimeout: clitest.Never}, "go", "takes and disconnects")
 	workers, address := h.fork(1)
 	conn := dial(t, "tcp", address)
 	require.NoError(t, sendRequest(conn))
@@ -167,7 +167,7 @@ func TestRequeueAfterExit(t *testing.T) {
 	require.NoError(t, err)
 	h.listeningOf(next)
 	for range 10 {
-		require.Equal(t, answerOf(next), get(t, "tcp", address))
+		require.Equal(t, next.String(), get(t, "tcp", address))
 	}
 	require.Contains(t, h.ids(), workers[0].ID(), "its exit is not reported yet")
 	require.False(t, readable(conn), "no other worker has the connection")
@@ -198,7 +198,7 @@ func TestAcceptedConnectionEndsWithWorker(t *testing.T) {
 		if worker == "" {
 			words = []string{"go", "hold"}
 		}
-		h := startPrimary(t, Settings{Restart: restartAtOnce(), AcceptTimeout: patience}, words...)
+		h := startPrimary(t, Settings{Restart: restartAtOnce(), AcceptTimeout: clitest.Never}, words...)
 		workers, address := h.fork(1)
 		for _, path := range []string{"/", "/half"} {
 			conn := dial(t, "tcp", address)

@@ -4,7 +4,8 @@ import (
 	"context"
 	"syscall"
 	"testing"
-	"time"
+
+	"playing-with-processes/internal/clitest"
 
 	"github.com/stretchr/testify/require"
 )
@@ -87,7 +88,7 @@ func TestSharedReloadCanceled(t *testing.T) {
 // leaves or is killed, and the old workers serve.
 func TestReloadCanceledWithoutWaiting(t *testing.T) {
 	t.Parallel()
-	settings := Settings{ReadyTimeout: 2 * patience, DrainTimeout: 2 * patience}
+	settings := Settings{ReadyTimeout: clitest.Never, DrainTimeout: clitest.Never}
 	h, setCommand := startChanging(t, settings, goHTTP...)
 	_, address := h.fork(2)
 	setCommand("go", "joins only")
@@ -127,7 +128,7 @@ func TestReloadShutdown(t *testing.T) {
 // else may begin.
 func TestReloadShutdownWhileDraining(t *testing.T) {
 	t.Parallel()
-	h, setCommand := startChanging(t, Settings{DrainTimeout: patience}, "go", "hold")
+	h, setCommand := startChanging(t, Settings{DrainTimeout: clitest.Never}, "go", "hold")
 	old, address := h.fork(2)
 	require.NoError(t, sendRequest(dial(t, "tcp", address)))
 	require.NoError(t, sendRequest(dial(t, "tcp", address)))
@@ -152,7 +153,7 @@ func TestReloadShutdownWhileDraining(t *testing.T) {
 // No reload may begin during a shutdown.
 func TestReloadAfterShutdown(t *testing.T) {
 	t.Parallel()
-	h := startPrimary(t, Settings{DrainTimeout: patience}, "go", "hold")
+	h := startPrimary(t, Settings{DrainTimeout: clitest.Never}, "go", "hold")
 	workers, address := h.fork(1)
 	require.NoError(t, sendRequest(dial(t, "tcp", address)))
 	h.awaitLine("serving /")
@@ -170,7 +171,7 @@ func TestReloadAfterShutdown(t *testing.T) {
 // failed before.
 func TestReloadFailedBeforeShutdown(t *testing.T) {
 	t.Parallel()
-	h, setCommand := startChanging(t, Settings{DrainTimeout: patience}, "go", "hold")
+	h, setCommand := startChanging(t, Settings{DrainTimeout: clitest.Never}, "go", "hold")
 	old, address := h.fork(2)
 	for range 2 {
 		require.NoError(t, sendRequest(dial(t, "tcp", address)))
@@ -198,7 +199,7 @@ func TestReloadFailedBeforeShutdown(t *testing.T) {
 // Shutdown is called.
 func TestReloadCompleteBeforeShutdown(t *testing.T) {
 	t.Parallel()
-	h, setCommand := startChanging(t, Settings{DrainTimeout: patience}, "go", "hold")
+	h, setCommand := startChanging(t, Settings{DrainTimeout: clitest.Never}, "go", "hold")
 	old, address := h.fork(1)
 	require.NoError(t, sendRequest(dial(t, "tcp", address)))
 	h.awaitLine("serving /")
@@ -217,5 +218,5 @@ func TestReloadCompleteBeforeShutdown(t *testing.T) {
 // awaitShutdownBegun waits until Shutdown has begun, in another goroutine.
 func (h *harness) awaitShutdownBegun() {
 	h.t.Helper()
-	require.Eventually(h.t, func() bool { return h.Status().Restarting == "off" }, patience, time.Millisecond)
+	clitest.Eventually(h.t, func() bool { return h.Status().Restarting == "off" })
 }

@@ -58,9 +58,10 @@ func TestReloadNewWorkerKilled(t *testing.T) {
 	h.fork(2)
 	setCommand("go", "delayed")
 	end := h.beginReload(t.Context())
-	h.awaitDelayed().Signal(syscall.SIGKILL)
+	w := h.awaitDelayed()
+	w.Signal(syscall.SIGKILL)
 	err := end()
-	require.EqualError(t, err, "worker 3 was never ready (signal killed)")
+	require.EqualError(t, err, w.String()+" was never ready (signal killed)")
 	h.requireStatus(2, failedReload(0, 2, err), allListening(2)...)
 	require.Equal(t, []int{1, 2}, h.ids())
 	setCommand(goHTTP...)
@@ -88,7 +89,7 @@ func TestReloadReplacesReplacement(t *testing.T) {
 // A reload must not be done before every worker that was started meanwhile is ready.
 func TestReloadAwaitsAll(t *testing.T) {
 	t.Parallel()
-	h, setCommand := startChanging(t, Settings{Restart: restartAtOnce(), ReadyTimeout: shortReady}, goHTTP...)
+	h, setCommand := startChanging(t, Settings{Restart: restartAtOnce(), ReadyTimeout: enoughToStart(t)}, goHTTP...)
 	old, _ := h.fork(2)
 	setCommand("go", "delayed")
 	end := h.beginReload(t.Context())

@@ -19,6 +19,9 @@ func TestSoakReload(t *testing.T) {
 	eachWorker(t, func(t *testing.T, worker []string) {
 		for _, policy := range Policies() {
 			t.Run(string(policy), func(t *testing.T) {
+				if worker[0] == "node" && policy != RoundRobin {
+					clitest.NeedSoak(t)
+				}
 				stats := reloadUnderLoad(t, policy, worker, 0, false)
 				if policy == None && worker[0] == "node" && nodeMajor(t) >= 26 {
 					return // it accepts connections itself, and drops new ones when it is asked to leave
@@ -58,6 +61,9 @@ func TestSoakNodeReloadKeepAlive(t *testing.T) {
 	t.Parallel()
 	for _, policy := range Policies() {
 		t.Run(string(policy), func(t *testing.T) {
+			if policy != RoundRobin {
+				clitest.NeedSoak(t)
+			}
 			stats := reloadUnderLoad(t, policy, nodeHTTP, time.Second, true)
 			for _, failure := range stats.Failures {
 				require.True(t, failure.Reused, "on the first request of a connection: %v", failure.Err)
@@ -69,10 +75,10 @@ func TestSoakNodeReloadKeepAlive(t *testing.T) {
 // reloadUnderLoad reloads again and again while clients make requests.
 func reloadUnderLoad(t *testing.T, policy Policy, worker []string, drain time.Duration, keepAlive bool) demo.Stats {
 	t.Helper()
-	requests := clitest.Times(1_000, 50_000)
+	requests := clitest.Times(300, 50_000)
 	h := startPrimary(t, Settings{Policy: policy, DrainTimeout: drain}, worker...)
 	_, address := h.fork(loadWorkers)
-	clients := demo.Start(t.Context(), demo.Load{Address: address, Clients: loadClients, KeepAlive: keepAlive})
+	clients := demo.Start(t.Context(), demo.Load{Address: address, Clients: loadClients, Rest: clitest.Rest(), KeepAlive: keepAlive})
 	reloads := 0
 	for clients.Snapshot().Requests() < requests || reloads == 0 {
 		require.NoError(t, h.Reload(t.Context()))

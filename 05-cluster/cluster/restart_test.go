@@ -1,12 +1,14 @@
 package cluster
 
 import (
+	"fmt"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"playing-with-processes/internal/clitest"
 	"playing-with-processes/internal/restart"
 )
 
@@ -36,7 +38,7 @@ func TestRestartsSuspended(t *testing.T) {
 // replacement must stay.
 func TestReplacementStays(t *testing.T) {
 	t.Parallel()
-	settings := Settings{Restart: restartAtOnce(), DrainTimeout: patience}
+	settings := Settings{Restart: restartAtOnce(), DrainTimeout: clitest.Never}
 	h, setCommand := startChanging(t, settings, "go", "hostile", "leaves and stays")
 	w, err := h.Fork()
 	require.NoError(t, err)
@@ -53,7 +55,8 @@ func TestReplacementStays(t *testing.T) {
 // joined need not listen: it may have another task.
 func TestReadyTimeout(t *testing.T) {
 	t.Parallel()
-	h, setCommand := startChanging(t, Settings{ReadyTimeout: shortReady}, "go", "delayed")
+	timeout := enoughToStart(t)
+	h, setCommand := startChanging(t, Settings{ReadyTimeout: timeout}, "go", "delayed")
 	joined, err := h.Fork()
 	require.NoError(t, err)
 	h.awaitDelayed()
@@ -65,7 +68,7 @@ func TestReadyTimeout(t *testing.T) {
 		silent = append(silent, w)
 	}
 	for _, w := range silent {
-		require.Equal(t, "still starting after 5s", h.exitOf(w).Why)
+		require.Equal(t, fmt.Sprintf("still starting after %v", timeout), h.exitOf(w).Why)
 	}
 	require.Contains(t, h.ids(), joined.ID())
 }

@@ -21,7 +21,7 @@ func TestScale(t *testing.T) {
 		require.NoError(t, h.Scale(1))
 		h.requireStatus(1, nil, "listening")
 		require.Equal(t, []int{3}, h.ids())
-		require.Equal(t, answerOf(newest), get(t, "tcp", address))
+		require.Equal(t, newest.String(), get(t, "tcp", address))
 		require.NoError(t, h.Scale(0))
 		h.requireStatus(0, nil)
 		waiting := dial(t, "tcp", address)
@@ -55,7 +55,7 @@ func TestScaleDownDuringReload(t *testing.T) {
 	require.NoError(t, end())
 	h.requireStatus(1, doneReload(1), "listening")
 	require.Equal(t, []int{4}, h.ids())
-	require.Equal(t, answerOf(candidate), get(t, "tcp", address))
+	require.Equal(t, candidate.String(), get(t, "tcp", address))
 }
 
 // Scaling to 0 during a reload must leave no worker, not even a worker that was just
@@ -101,7 +101,7 @@ func TestScaleDownSparesListeningWorkers(t *testing.T) {
 	h.awaitDelayed()
 	require.NoError(t, h.Scale(1))
 	require.Equal(t, 1, h.Size())
-	require.Equal(t, answerOf(workers[0]), get(t, "tcp", address))
+	require.Equal(t, workers[0].String(), get(t, "tcp", address))
 	h.requireStatus(1, nil, "listening")
 	require.Equal(t, []int{1}, h.ids())
 }

@@ -9,15 +9,16 @@ import (
 )
 
 // Serve is http.Serve for a worker. When the worker must leave, Serve finishes the requests,
-// for as long as the primary's DrainTimeout allows, and returns nil; then exit. From then on
-// each answer has Connection: close, which sends the client to another worker. Serve closes l.
+// for as long as the primary's DrainTimeout allows, and returns; then exit. The error is nil,
+// or says how many requests were cut off. From then on each answer has Connection: close,
+// which sends the client to another worker. Serve closes l.
 func Serve(l net.Listener, handler http.Handler) error {
 	server := drain.New(handler)
 	served := make(chan struct{})
-	var err error
+	var ended error
 	go func() {
 		defer close(served)
-		err = server.Serve(l)
+		ended = server.Serve(l)
 	}()
 	select {
 	case <-served:
@@ -25,11 +26,11 @@ func Serve(l net.Listener, handler http.Handler) error {
 	}
 	primary, _ := self()
 	if primary == nil || !primary.leaving() {
-		return err
+		return ended
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), primary.drainTime)
 	defer cancel()
-	server.Drain(ctx)
+	err := server.Drain(ctx)
 	<-served
-	return nil
+	return err
 }

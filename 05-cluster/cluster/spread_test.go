@@ -1,20 +1,20 @@
 package cluster
 
 import (
-	"runtime"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"playing-with-processes/internal/clitest"
 	"playing-with-processes/internal/demo"
 )
 
 // One after the other, requests must be spread exactly evenly.
 func TestSpreadSequential(t *testing.T) {
 	eachWorker(t, func(t *testing.T, worker []string) {
-		const requests, workers = 1000, 4
+		const workers = 4
+		requests := clitest.Times(200, 1000)
 		h := startPrimary(t, Settings{Policy: RoundRobin}, worker...)
 		all, address := h.fork(workers)
 		answered := map[string]int{}
@@ -23,7 +23,7 @@ func TestSpreadSequential(t *testing.T) {
 			h.awaitIdle(workers) // the client may have the answer first
 		}
 		for _, w := range all {
-			require.Equal(t, requests/workers, answered[answerOf(w)])
+			require.Equal(t, requests/workers, answered[w.String()])
 		}
 	})
 }
@@ -31,7 +31,8 @@ func TestSpreadSequential(t *testing.T) {
 // Side by side, a slower worker gets fewer requests, but at least half of an even share.
 func TestSpreadParallel(t *testing.T) {
 	eachWorker(t, func(t *testing.T, worker []string) {
-		const requests, clients, workers = 2000, 20, 4
+		const clients, workers = 20, 4
+		requests := clitest.Times(1000, 2000)
 		h := startPrimary(t, Settings{Policy: RoundRobin}, worker...)
 		all, address := h.fork(workers)
 		var mu sync.Mutex
@@ -50,7 +51,7 @@ func TestSpreadParallel(t *testing.T) {
 		done.Wait()
 		t.Logf("%d requests, %d at a time: %v", requests, clients, answered)
 		for _, w := range all {
-			require.GreaterOrEqual(t, answered[answerOf(w)], requests/workers/2)
+			require.GreaterOrEqual(t, answered[w.String()], requests/workers/2)
 		}
 	})
 }
@@ -59,14 +60,11 @@ func TestSpreadParallel(t *testing.T) {
 func (h *harness) awaitIdle(workers int) {
 	h.t.Helper()
 	d := h.dispatcher()
-	idle := func() bool {
+	clitest.Eventually(h.t, func() bool {
 		d.changed.L.Lock()
 		defer d.changed.L.Unlock()
 		return len(d.idle) == workers
-	}
-	for deadline := time.Now().Add(patience); !idle(); runtime.Gosched() {
-		require.True(h.t, time.Now().Before(deadline))
-	}
+	})
 }
 
 // Go and Node workers must share one port.
@@ -78,10 +76,10 @@ func TestMixedWorkers(t *testing.T) {
 		golang, _ := h.fork(1)
 		// With fewer clients, one worker may win every race.
 		clients := demo.Start(t.Context(), demo.Load{Address: address, Clients: 8})
-		require.Eventually(t, func() bool { return len(clients.Snapshot().Answered) == 2 }, patience, time.Millisecond)
+		clitest.Eventually(t, func() bool { return len(clients.Snapshot().Answered) == 2 })
 		stats := clients.Stop()
-		require.Contains(t, stats.Answered, answerOf(node[0]))
-		require.Contains(t, stats.Answered, answerOf(golang[0]))
+		require.Contains(t, stats.Answered, node[0].String())
+		require.Contains(t, stats.Answered, golang[0].String())
 		require.Empty(t, stats.Failures)
 	})
 }

@@ -3,7 +3,8 @@ package cluster
 import (
 	"syscall"
 	"testing"
-	"time"
+
+	"playing-with-processes/internal/clitest"
 
 	"github.com/stretchr/testify/require"
 )
@@ -13,18 +14,18 @@ import (
 // A frozen worker must have one pending connection, and the other worker gets all others.
 func TestStatusFrozen(t *testing.T) {
 	eachWorker(t, func(t *testing.T, worker []string) {
-		h := startPrimary(t, Settings{AcceptTimeout: patience}, worker...)
+		h := startPrimary(t, Settings{AcceptTimeout: clitest.Never}, worker...)
 		workers, address := h.fork(2)
 		conn := freeze(t, h, workers[0], address)
-		require.Equal(t, answerOf(workers[1]), get(t, "tcp", address))
-		require.Eventually(t, func() bool { // the client may have the answer first
+		require.Equal(t, workers[1].String(), get(t, "tcp", address))
+		clitest.Eventually(t, func() bool { // the client may have the answer first
 			status := h.Status().Workers
 			return *status[0].Pending == 1 && *status[1].Pending == 0
-		}, patience, time.Millisecond)
+		})
 		h.requireStatus(2, nil, allListening(2)...)
 		workers[0].Signal(syscall.SIGCONT)
-		require.Equal(t, answerOf(workers[0]), body(t, conn))
-		require.Eventually(t, func() bool { return *h.Status().Workers[0].Pending == 0 }, patience, time.Millisecond)
+		require.Equal(t, workers[0].String(), body(t, conn))
+		clitest.Eventually(t, func() bool { return *h.Status().Workers[0].Pending == 0 })
 	})
 }
 
@@ -39,10 +40,10 @@ func TestStatusWaiting(t *testing.T) {
 		for range 3 {
 			require.NoError(t, sendRequest(dial(t, "tcp", address)))
 		}
-		require.Eventually(t, func() bool { return h.Status().Waiting == 3 }, patience, time.Millisecond)
+		clitest.Eventually(t, func() bool { return h.Status().Waiting == 3 })
 		require.Equal(t, []PortStatus{{Address: address, Waiting: 3}}, h.Status().Ports)
 		require.NoError(t, h.Scale(1))
-		require.Eventually(t, func() bool { return h.Status().Waiting == 0 }, patience, time.Millisecond)
+		clitest.Eventually(t, func() bool { return h.Status().Waiting == 0 })
 		h.requireStatus(1, nil, "listening")
 	}
 }

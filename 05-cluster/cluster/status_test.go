@@ -9,13 +9,15 @@ import (
 	"testing"
 	"time"
 
+	"playing-with-processes/internal/clitest"
+
 	"github.com/stretchr/testify/require"
 )
 
 // The status must report each state of a worker.
 func TestStatusStates(t *testing.T) {
 	t.Parallel()
-	h, setCommand := startChanging(t, Settings{DrainTimeout: patience}, "sleep", "60")
+	h, setCommand := startChanging(t, Settings{DrainTimeout: clitest.Never}, "sleep", "60")
 	for _, words := range [][]string{
 		{"sleep", "60"}, {"go", "delayed"}, {"go", "closes its port"}, goHTTP, {"go", "hostile", "never accepts"}, {"go", "disconnects"},
 	} {
@@ -57,21 +59,21 @@ func init() {
 // accepted, and those that it was given and has not accepted.
 func TestStatusConnections(t *testing.T) {
 	eachWorker(t, func(t *testing.T, worker []string) {
-		h, setCommand := startChanging(t, Settings{AcceptTimeout: patience}, worker...)
+		h, setCommand := startChanging(t, Settings{AcceptTimeout: clitest.Never}, worker...)
 		workers, address := h.fork(1)
 		for range 3 {
-			require.Equal(t, answerOf(workers[0]), get(t, "tcp", address))
+			require.Equal(t, workers[0].String(), get(t, "tcp", address))
 		}
-		require.Eventually(t, func() bool { // the client may have the answer first
+		clitest.Eventually(t, func() bool { // the client may have the answer first
 			status := h.Status().Workers[0]
 			return *status.Accepted == 3 && *status.Pending == 0
-		}, patience, time.Millisecond)
+		})
 		setCommand("go", "hostile", "never accepts")
 		stubborn, _ := h.fork(1)
-		require.Eventually(t, func() bool {
+		clitest.Eventually(t, func() bool {
 			dial(t, "tcp", address)
 			return *h.Status().Workers[1].Pending == 1
-		}, patience, time.Millisecond)
+		})
 		require.Zero(t, *h.Status().Workers[1].Accepted)
 		h.requireStatus(2, nil, allListening(2)...)
 		stubborn[0].Signal(syscall.SIGKILL)

@@ -56,7 +56,7 @@ func dialQueued(t *testing.T, d *dispatcher) net.Conn {
 	conn := dial(t, "tcp", d.port.address)
 	control(d.socket.file, func(fd int) {
 		for err := error(unix.EINTR); err == unix.EINTR; {
-			_, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(patience.Milliseconds()))
+			_, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
 		}
 	})
 	return conn
@@ -275,7 +275,7 @@ func TestStickyUnix(t *testing.T) {
 		}
 		first := onlyWorker()
 		require.Equal(t, first, onlyWorker())
-		workers[slices.IndexFunc(workers, func(w *Worker) bool { return answerOf(w) == first })].Leave()
+		workers[slices.IndexFunc(workers, func(w *Worker) bool { return w.String() == first })].Leave()
 		require.NotEqual(t, first, onlyWorker())
 	})
 }

@@ -8,7 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"playing-with-processes/internal/clitest"
 
 	"github.com/stretchr/testify/require"
 )
@@ -151,10 +152,7 @@ func TestUnderNodeBusy(t *testing.T) {
 			require.Equal(t, errorText(err), getPath(t, control, request))
 			require.NoError(t, holder.Close())
 			// A process that another test is starting has the socket until its exec.
-			got := getPath(t, control, request)
-			for deadline := time.Now().Add(patience); got != address; got = getPath(t, control, request) {
-				require.True(t, time.Now().Before(deadline), got)
-			}
+			clitest.Eventually(t, func() bool { return getPath(t, control, request) == address })
 			require.Equal(t, "<nil>", getPath(t, control, "/close"))
 		}
 	})

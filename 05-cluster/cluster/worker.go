@@ -71,6 +71,7 @@ func (w *Worker) Pid() int { return w.process.Pid() }
 // Signal signals the worker and what it has started. To make it leave, use Leave.
 func (w *Worker) Signal(sig syscall.Signal) { w.process.Signal(sig) }
 
+// String returns what the log calls the worker: "worker" and its process id.
 func (w *Worker) String() string { return w.process.String() }
 
 // Leave asks the worker to finish its requests and to exit, within Settings.DrainTimeout.

@@ -36,6 +36,25 @@ type LastingError string
 
 func (e LastingError) Error() string { return string(e) }
 
+// Lasting returns err as a LastingError, or nil if there is no error.
+func Lasting(err error) error {
+	if err == nil {
+		return nil
+	}
+	return LastingError(err.Error())
+}
+
+// Unfinished returns an error if some workers did not finish their requests in time.
+func Unfinished(workers int) error {
+	switch workers {
+	case 0:
+		return nil
+	case 1:
+		return LastingError("1 worker had to end before it had finished")
+	}
+	return LastingError(fmt.Sprintf("%d workers had to end before they had finished", workers))
+}
+
 // ErrInterrupted is for a command that sees that Ctrl-C has killed its child: the terminal
 // sends the signal to both, and it may reach the command later than the child.
 var ErrInterrupted = errors.New("interrupted")

@@ -4,12 +4,12 @@ package clitest
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"flag"
 	"fmt"
 	"log"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -24,16 +24,14 @@ import (
 // playMain makes a test binary behave as the command itself.
 const playMain = "PLAY_MAIN"
 
-// patience is how long a command may take that ends by itself. No result depends on it; it
-// only turns a hang into a failure.
-const patience = 60 * time.Second
+// noExitSleep prevents that the race detector makes each exit take a second.
+const noExitSleep = "GORACE=atexit_sleep_ms=0"
 
 // environment makes a started test binary behave as the command, and marks the processes of
-// one test: several tests may run side by side. Without GORACE the race detector makes each
-// exit take a second.
+// one test: several tests may run side by side.
 func environment(t *testing.T) (variables []string, mark string) {
 	mark = fmt.Sprintf("STARTED_FOR=%s %d", t.Name(), tests.Add(1))
-	return []string{playMain + "=1", "GORACE=atexit_sleep_ms=0", mark}, mark
+	return []string{playMain + "=1", noExitSleep, mark}, mark
 }
 
 var tests atomic.Int64
@@ -45,7 +43,10 @@ func Main(m *testing.M, main func()) {
 		main()
 		os.Exit(0)
 	}
-	flag.Set("test.parallel", "12") // tests of processes wait more than they work
+	flag.Set("test.parallel", "12")     // tests of processes wait more than they work
+	if signal.Ignored(syscall.SIGHUP) { // by nohup; a child would inherit that
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 	adoptOrphans()
 	os.Exit(m.Run())
 }
@@ -68,12 +69,10 @@ func Self(t *testing.T) string {
 // process behind, the test fails.
 func Command(t *testing.T, words ...string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	variables, mark := environment(t)
 	t.Cleanup(func() { requireNoOrphans(t, mark) })
-	t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
-	cmd.WaitDelay = time.Second // a process that it leaves behind may hold its output
+	cmd := exec.CommandContext(Context(t), words[0], words[1:]...)
+	cmd.WaitDelay = time.Minute // a process that it leaves behind may hold its output
 	cmd.Env = append(os.Environ(), variables...)
 	return cmd
 }
@@ -194,9 +193,29 @@ func RequireInterruptible(t *testing.T, name string, lines int, words ...string)
 	}
 }
 
-// Times returns how often a test repeats its steps: long if SOAK is set, and short otherwise.
+// Soak reports whether the tests are to take long.
+func Soak() bool { return os.Getenv("SOAK") != "" }
+
+// NeedSoak skips a test that is too long for the others.
+func NeedSoak(t *testing.T) {
+	t.Helper()
+	if !Soak() {
+		t.Skip("only with SOAK=1")
+	}
+}
+
+// Rest returns how long a client under load rests between two requests. The soak tests have
+// the machine to themselves; other tests run side by side.
+func Rest() time.Duration {
+	if Soak() {
+		return 0
+	}
+	return 5 * time.Millisecond
+}
+
+// Times returns how often a test repeats its steps.
 func Times(short, long int) int {
-	if os.Getenv("SOAK") != "" {
+	if Soak() {
 		return long
 	}
 	return short

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -19,16 +18,18 @@ func NoLeaks(t *testing.T) {
 	children := childPIDs() // zombies left by earlier tests
 	t.Cleanup(func() {
 		// A goroutine ends a moment after the effect that a test can see.
-		for deadline := time.Now().Add(patience); runtime.NumGoroutine() > goroutines && time.Now().Before(deadline); {
-			runtime.Gosched()
-		}
-		if now := runtime.NumGoroutine(); now > goroutines {
-			stacks := make([]byte, 1<<20)
-			t.Errorf("%d goroutines, before %d:\n%s", now, goroutines, stacks[:runtime.Stack(stacks, true)])
-		}
+		Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines }, stacks{})
 		require.Equal(t, descriptors, OpenDescriptors(t), "open descriptors")
 		require.Subset(t, children, childPIDs(), "children")
 	})
+}
+
+// stacks prints the stacks of all goroutines.
+type stacks struct{}
+
+func (stacks) String() string {
+	text := make([]byte, 1<<20)
+	return string(text[:runtime.Stack(text, true)])
 }
 
 // OpenDescriptors lists the open descriptors of this process, and what each refers to.

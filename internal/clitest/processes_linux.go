@@ -9,10 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
 
@@ -37,7 +34,10 @@ func requireNoOrphans(t *testing.T, variable string) {
 		children, _ = Children(variable)
 		return len(children) == 0
 	}
-	if t.Failed() || !assert.Eventually(t, none, patience, time.Millisecond, "processes are left") {
+	if !t.Failed() && !eventually(t, none) {
+		t.Error("processes are left")
+	}
+	if t.Failed() {
 		children, _ := Children(variable)
 		for _, pid := range children {
 			unix.Kill(pid, unix.SIGKILL)
@@ -62,11 +62,11 @@ func Children(variable string) (pids []int, known bool) {
 // RequireStopped waits until each thread of a process is stopped, as by SIGSTOP.
 func RequireStopped(t *testing.T, pid int) {
 	t.Helper()
-	require.Eventually(t, func() bool {
+	Eventually(t, func() bool {
 		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
 		return len(threads) > 0 && !slices.ContainsFunc(threads, func(thread string) bool {
 			stat, err := os.ReadFile(thread)
 			return err != nil || !bytes.Contains(stat, []byte(") T "))
 		})
-	}, patience, time.Millisecond)
+	})
 }

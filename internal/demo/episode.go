@@ -13,7 +13,7 @@ const (
 	NumClients = 4
 	// Rest leaves the workers idle most of the time: a demonstration is not about how
 	// much they can do.
-	Rest = 5 * time.Millisecond
+	Rest = 20 * time.Millisecond
 	// Quiet is how long nothing happens after each episode.
 	Quiet = time.Second
 )

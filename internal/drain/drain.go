@@ -8,6 +8,7 @@ package drain
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"sync"
@@ -27,6 +28,7 @@ type Server struct {
 	http     http.Server
 	draining atomic.Bool
 	active   sync.WaitGroup // calls of Serve, and open connections
+	serving  atomic.Int64   // requests
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -37,6 +39,8 @@ func New(handler http.Handler) *Server {
 	s := new(Server)
 	s.http = http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.serving.Add(1)
+			defer s.serving.Add(-1)
 			own := responseWriter{ResponseWriter: w, draining: &s.draining}
 			handler.ServeHTTP(own, r)
 			own.begin()
@@ -71,7 +75,7 @@ func (s *Server) Serve(l net.Listener) error {
 // Drain closes the listeners and waits until all connections have ended. Each answer that
 // begins from now on is the last of its connection. An idle connection may carry a request
 // that is still on its way, so it stays open until ctx ends; then every open connection is
-// closed.
+// closed. If a request was being served on one of them, the error is a CutOff.
 func (s *Server) Drain(ctx context.Context) error {
 	s.mu.Lock()
 	s.draining.Store(true)
@@ -89,9 +93,23 @@ func (s *Server) Drain(ctx context.Context) error {
 	case <-ended:
 		return nil
 	case <-ctx.Done():
+		cut := CutOff(s.serving.Load())
 		s.http.Close()
-		return ctx.Err()
+		if cut > 0 {
+			return cut
+		}
+		return nil
 	}
+}
+
+// CutOff is how many requests got no whole answer.
+type CutOff int
+
+func (n CutOff) Error() string {
+	if n == 1 {
+		return "1 request was cut off: the time to finish it was over"
+	}
+	return fmt.Sprintf("%d requests were cut off: the time to finish them was over", int(n))
 }
 
 // countConn counts open connections. net/http reports a new one before it accepts the next,

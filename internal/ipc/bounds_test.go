@@ -42,7 +42,6 @@ func TestReadAheadIsBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			noLeaks(t)
-			defer watchdog(t.Name()).Stop()
 			c, p := newPeer(t, Config{MaxInbox: 128 << 10})
 			sent := startSendHandle(t, c, 1, newSocketPair(t).far)
 			p.line()
@@ -68,7 +67,6 @@ func TestReadAheadIsBounded(t *testing.T) {
 func TestHandlesAreAcceptedAfterAFlood(t *testing.T) {
 	const more = 50
 	noLeaks(t)
-	defer watchdog(t.Name()).Stop()
 	c, p := newPeer(t, Config{})
 	pair, sending := newSocketPair(t), newSocketPair(t)
 	before := len(clitest.OpenDescriptors(t))
@@ -135,7 +133,6 @@ func TestReadRepliesAreNotBounded(t *testing.T) {
 // nor leave a descriptor open.
 func TestRandomLines(t *testing.T) {
 	noLeaks(t)
-	defer watchdog(t.Name()).Stop()
 	c, p := newPeer(t, Config{})
 	pair := newSocketPair(t)
 	go io.Copy(io.Discard, p.UnixConn) // the peer reads, and the kernel closes descriptors

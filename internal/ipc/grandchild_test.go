@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"testing"
 
+	"playing-with-processes/internal/clitest"
+
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
@@ -97,7 +99,7 @@ func TestGrandchildWritesEndlessly(t *testing.T) {
 	noLeaks(t)
 	child := fork(t, exec.Command("sh", "-c", "yes >&3 2>/dev/null & read line <&3"))
 	receive(t, child.Channel)
-	require.NoError(t, child.Send(testContext(t), "exit now"))
+	require.NoError(t, child.Send(clitest.Context(t), "exit now"))
 	requireExit(t, Exit{}, child)
 	require.Less(t, child.inbox.bytes, 32<<20)
 }

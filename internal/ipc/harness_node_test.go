@@ -7,7 +7,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
+
+	"playing-with-processes/internal/clitest"
 
 	"github.com/stretchr/testify/require"
 )
@@ -26,7 +27,6 @@ func addScenario(name string, s scenario) {
 // asChild makes a role of a scenario.
 func asChild(s scenario) func() {
 	return func() {
-		defer watchdog(os.Args[1]).Stop()
 		var c *Channel
 		err := s(context.Background(), func(cfg Config) (_ *Channel, err error) {
 			c, err = cfg.Parent()
@@ -44,9 +44,8 @@ func asChild(s scenario) func() {
 func testWithNode(t *testing.T, name string) {
 	t.Run("Go parent", func(t *testing.T) {
 		noLeaks(t)
-		defer watchdog(t.Name()).Stop()
 		var child *Child
-		require.NoError(t, scenarios[name](testContext(t), func(cfg Config) (*Channel, error) {
+		require.NoError(t, scenarios[name](clitest.Context(t), func(cfg Config) (*Channel, error) {
 			child = forkWith(t, cfg, script(t, name+".js"))
 			return child.Channel, nil
 		}))
@@ -91,10 +90,9 @@ func nodeParent(t *testing.T, name string, args ...string) string {
 	require.NoError(t, err)
 	cmd := script(t, name, append([]string{self}, args...)...)
 	out := new(strings.Builder)
-	cmd.Stdout, cmd.WaitDelay = out, time.Second
+	cmd.Stdout = out
 	require.NoError(t, cmd.Start())
-	timer := time.AfterFunc(patience, func() { cmd.Process.Kill() })
-	defer timer.Stop()
+	defer clitest.AtDeadline(t, func() { cmd.Process.Kill() }).Stop()
 	require.NoError(t, cmd.Wait(), out)
 	return out.String()
 }

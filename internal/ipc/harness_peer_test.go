@@ -12,7 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
+
+	"playing-with-processes/internal/clitest"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -44,7 +45,7 @@ func newPeer(t *testing.T, cfg Config) (*Channel, *peer) {
 	file.Close()
 	p := &peer{t: t, UnixConn: conn.(*net.UnixConn)}
 	p.in = bufio.NewReader(p)
-	p.SetDeadline(time.Now().Add(patience))
+	p.SetDeadline(clitest.Deadline(t))
 	t.Cleanup(func() {
 		c.Disconnect()
 		p.Close()
@@ -149,8 +150,6 @@ func newSocketPair(t *testing.T) *socketPair {
 	require.NoError(t, err)
 	p := &socketPair{near, far}
 	t.Cleanup(func() { unix.Close(near); p.closeFar() })
-	limit := unix.NsecToTimeval(patience.Nanoseconds())
-	require.NoError(t, unix.SetsockoptTimeval(near, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit))
 	return p
 }
 
@@ -200,7 +199,7 @@ func (d descriptor) Write(func(fd uintptr) bool) error     { return errors.ErrUn
 // startSendHandle sends a handle in another goroutine. The result is the one value of the
 // channel.
 func startSendHandle(t *testing.T, c *Channel, message any, fd int) <-chan error {
-	ctx, sent := testContext(t), make(chan error, 1)
+	ctx, sent := clitest.Context(t), make(chan error, 1)
 	go func() { sent <- c.SendHandle(ctx, message, descriptor(fd)) }()
 	return sent
 }
@@ -212,7 +211,7 @@ func sendHandles(t *testing.T, c *Channel, n int, message any) (results func() [
 	var wg sync.WaitGroup
 	all := make([]error, n)
 	for i := range n {
-		wg.Go(func() { all[i] = c.SendHandle(testContext(t), message, ln) })
+		wg.Go(func() { all[i] = c.SendHandle(clitest.Context(t), message, ln) })
 	}
 	return func() []error {
 		wg.Wait()
@@ -227,7 +226,7 @@ func readUnacknowledged(t *testing.T, c *Channel, p *peer, n int) {
 	for range n {
 		require.Contains(t, p.line(), "NODE_HANDLE")
 	}
-	require.NoError(t, c.Send(testContext(t), "no more"))
+	require.NoError(t, c.Send(clitest.Context(t), "no more"))
 	require.Equal(t, `"no more"`, p.line())
 }
 

@@ -1,7 +1,6 @@
 package ipc
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -17,10 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is how long a test waits for what must happen at once. No result depends on
-// it; it only turns a hang into a failure.
-const patience = 30 * time.Second
-
 // roles are what this test binary does as a child. Its first argument names the role.
 var roles = map[string]func(){}
 
@@ -30,6 +25,8 @@ func AddRole(name string, run func()) { roles[name] = run }
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		if run, ok := roles[os.Args[1]]; ok {
+			// If a test fails, it may leave a process that waits for it.
+			time.AfterFunc(clitest.Never, func() { panic("still running") })
 			run()
 			return
 		}
@@ -103,21 +100,9 @@ func forkWith(t *testing.T, cfg Config, cmd *exec.Cmd) *Child {
 
 func requireExit(t *testing.T, want Exit, child *Child) {
 	t.Helper()
-	defer watchdog(t.Name()).Stop()
 	exit, err := child.Wait()
 	require.NoError(t, err)
 	require.Equal(t, want, exit)
-}
-
-func testContext(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-// watchdog turns a hang into a failure.
-func watchdog(name string) *time.Timer {
-	return time.AfterFunc(patience, func() { panic(name + ": timed out") })
 }
 
 // receive returns the next message, which must not be an error.
@@ -131,7 +116,6 @@ func receive(t *testing.T, c *Channel) Message {
 // receiveAny returns the next message or error. io.EOF is the end of the channel.
 func receiveAny(t *testing.T, c *Channel) (Message, error) {
 	t.Helper()
-	defer watchdog(t.Name()).Stop()
 	return c.Receive()
 }
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"playing-with-processes/internal/clitest"
+
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/require"
 )
@@ -47,7 +49,7 @@ func TestMalformedInternalLinesAreIgnored(t *testing.T) {
 			data, errs := receiveUntilMarker(t, c, p)
 			require.Empty(t, data)
 			require.Empty(t, errs)
-			require.NoError(t, c.Send(testContext(t), "after it"))
+			require.NoError(t, c.Send(clitest.Context(t), "after it"))
 			for line := p.line(); line != `"after it"`; line = p.line() {
 				require.Contains(t, line, "NODE_SOCKET_") // a reply, at most
 			}

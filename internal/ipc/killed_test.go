@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"io"
 	"testing"
-	"time"
+
+	"playing-with-processes/internal/clitest"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -134,7 +135,7 @@ func TestKilledAtEachStage(t *testing.T) {
 			for i, want := range test.errs {
 				require.ErrorIs(t, errs[i], want)
 			}
-			require.ErrorIs(t, child.Send(testContext(t), 1), ErrClosed)
+			require.ErrorIs(t, child.Send(clitest.Context(t), 1), ErrClosed)
 		})
 	}
 }
@@ -165,7 +166,7 @@ func TestHandleOutlivesItsSender(t *testing.T) {
 	conn, err := msg.Conn()
 	require.NoError(t, err)
 	defer conn.Close()
-	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+	require.NoError(t, conn.SetDeadline(clitest.Deadline(t)))
 	text, err := io.ReadAll(conn)
 	require.NoError(t, err)
 	require.Equal(t, "unread", string(text))
@@ -175,7 +176,6 @@ func TestHandleOutlivesItsSender(t *testing.T) {
 // loop over Messages ends.
 func TestHandleForKilledChildIsClosed(t *testing.T) {
 	noLeaks(t)
-	defer watchdog(t.Name()).Stop()
 	cmd := role(t, "without-channel")
 	firstLine := pipeStdio(t, cmd)
 	child := fork(t, cmd)

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 
+	"playing-with-processes/internal/clitest"
+
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
@@ -39,7 +41,6 @@ func TestNodeReceivesEachHandleWithItsMessage(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			noLeaks(t)
-			defer watchdog(t.Name()).Stop()
 			sendConnections(t, tc.senders, tc.all, tc.before, tc.between)
 		})
 	}
@@ -48,7 +49,7 @@ func TestNodeReceivesEachHandleWithItsMessage(t *testing.T) {
 // sendConnections starts all senders while Node does not read, so that as many handles as
 // possible are unacknowledged.
 func sendConnections(t *testing.T, senders, all int, before []int, between int) {
-	ctx := testContext(t)
+	ctx := clitest.Context(t)
 	cmd := script(t, "connections.js", strconv.Itoa(all))
 	release, err := cmd.StdinPipe()
 	require.NoError(t, err)

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"playing-with-processes/internal/clitest"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -108,7 +110,6 @@ func TestNodeRetriesRejectedHandle(t *testing.T) {
 // rejectHandles is a child that receives handles without a Channel. It prints all lines
 // that it receives.
 func rejectHandles() {
-	defer watchdog("node-reject").Stop()
 	rejections, _ := strconv.Atoi(os.Args[2])
 	conn, err := net.FileConn(os.NewFile(3, "channel"))
 	if err != nil {
@@ -168,7 +169,7 @@ func TestBlockingSocketDoesNotFreezeNode(t *testing.T) {
 	require.NoError(t, err)
 	theirs, ours := os.NewFile(uintptr(fds[0]), "theirs"), os.NewFile(uintptr(fds[1]), "ours")
 	defer ours.Close() // has no effect after the Close below
-	require.NoError(t, child.SendHandle(testContext(t), "blocking", theirs))
+	require.NoError(t, child.SendHandle(clitest.Context(t), "blocking", theirs))
 	require.NoError(t, theirs.Close())
 	require.Equal(t, `"not frozen"`, string(receive(t, child.Channel).Data))
 	n, err := io.Copy(io.Discard, ours)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"playing-with-processes/internal/clitest"
+
 	"github.com/stretchr/testify/require"
 )
 
@@ -49,7 +51,7 @@ func TestDisconnectEndsNodeChild(t *testing.T) {
 	out := new(strings.Builder)
 	cmd.Stdout = out
 	child := fork(t, cmd)
-	require.NoError(t, child.Send(testContext(t), "sent before"))
+	require.NoError(t, child.Send(clitest.Context(t), "sent before"))
 	require.NoError(t, child.Disconnect())
 	requireExit(t, Exit{}, child)
 	require.Equal(t, "sent before\ndisconnect false\n", out.String())
@@ -122,13 +124,12 @@ func TestNodeChildExit(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			noLeaks(t)
-			defer watchdog(t.Name()).Stop()
 			cmd := node(t, tc.program)
 			cmd.Stderr = nil
 			child := fork(t, cmd)
 			require.Equal(t, `"up"`, string(receive(t, child.Channel).Data))
 			if tc.signal != "" {
-				require.NoError(t, child.Send(testContext(t), tc.signal))
+				require.NoError(t, child.Send(clitest.Context(t), tc.signal))
 			}
 			exit, err := child.Wait()
 			require.NoError(t, err)
@@ -150,7 +151,6 @@ func TestAdvancedSerializationIsRejected(t *testing.T) {
 // advancedMode runs on after Parent has failed, so the channel must end before the
 // process does.
 func advancedMode() {
-	defer watchdog("advanced").Stop()
 	c, err := Parent()
 	fmt.Println(c, err)
 	waitForStdinEOF()

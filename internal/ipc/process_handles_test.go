@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"testing"
+
+	"playing-with-processes/internal/clitest"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -14,7 +15,6 @@ import (
 
 func init() {
 	roles["cross-handles"] = func() {
-		defer watchdog(os.Args[1]).Stop()
 		parent := mustParent()
 		must(crossHandles(context.Background(), parent, 100))
 		must(parent.Send(context.Background(), "done"))
@@ -55,7 +55,7 @@ func crossHandles(ctx context.Context, c *Channel, n int) error {
 func TestHandlesCrossBetweenProcesses(t *testing.T) {
 	noLeaks(t)
 	child := fork(t, role(t, "cross-handles"))
-	require.NoError(t, crossHandles(testContext(t), child.Channel, 100))
+	require.NoError(t, crossHandles(clitest.Context(t), child.Channel, 100))
 	require.Equal(t, `"done"`, string(receive(t, child.Channel).Data))
 	requireExit(t, Exit{}, child)
 }
@@ -63,7 +63,6 @@ func TestHandlesCrossBetweenProcesses(t *testing.T) {
 // runOutOfDescriptors has no free descriptor for the first handle, and writes to the
 // second.
 func runOutOfDescriptors() error {
-	defer watchdog(os.Args[1]).Stop()
 	c, ctx := mustParent(), context.Background()
 	var old unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
@@ -100,10 +99,10 @@ func TestReceiverWithoutDescriptors(t *testing.T) {
 	child := fork(t, role(t, "no-descriptors"))
 	require.Equal(t, `"limited"`, string(receive(t, child.Channel).Data))
 	lost, good := newSocketPair(t), newSocketPair(t)
-	require.ErrorIs(t, child.SendHandle(testContext(t), 1, descriptor(lost.far)), ErrHandleLost)
+	require.ErrorIs(t, child.SendHandle(clitest.Context(t), 1, descriptor(lost.far)), ErrHandleLost)
 	lost.requireFarClosed(t)
 	require.Equal(t, `"unlimited"`, string(receive(t, child.Channel).Data))
-	require.NoError(t, child.SendHandle(testContext(t), 2, descriptor(good.far)))
+	require.NoError(t, child.SendHandle(clitest.Context(t), 2, descriptor(good.far)))
 	require.Equal(t, "received", good.read(t))
 	requireExit(t, Exit{}, child)
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"playing-with-processes/internal/clitest"
+
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
@@ -67,7 +69,7 @@ func TestWaitBeforeReceive(t *testing.T) {
 	data, errs := receiveAll(t, child.Channel)
 	require.Empty(t, errs)
 	require.Equal(t, []string{"1", "2", "3"}, data)
-	require.ErrorIs(t, child.Send(testContext(t), 1), ErrClosed)
+	require.ErrorIs(t, child.Send(clitest.Context(t), 1), ErrClosed)
 	require.ErrorIs(t, child.Kill(unix.SIGTERM), os.ErrProcessDone)
 }
 
@@ -110,7 +112,7 @@ func TestShellAsChild(t *testing.T) {
 	cmd.ExtraFiles = []*os.File{writer}
 	child := fork(t, cmd)
 	writer.Close()
-	require.NoError(t, child.Send(testContext(t), "to the shell"))
+	require.NoError(t, child.Send(clitest.Context(t), "to the shell"))
 	require.Equal(t, "[4]", string(receive(t, child.Channel).Data))
 	line, err := io.ReadAll(reader)
 	require.NoError(t, err)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"playing-with-processes/internal/clitest"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 )
@@ -14,7 +16,6 @@ import (
 // io.EOF.
 func TestReceive(t *testing.T) {
 	noLeaks(t)
-	defer watchdog(t.Name()).Stop()
 	c, p := newPeer(t, Config{})
 	p.write("1\n2\n3\n")
 	p.Close()
@@ -33,7 +34,6 @@ func TestReceive(t *testing.T) {
 // Receive returns an error in the place of a lost message, and then the next message.
 func TestReceiveLostMessage(t *testing.T) {
 	noLeaks(t)
-	defer watchdog(t.Name()).Stop()
 	c, p := newPeer(t, Config{})
 	p.write("1\n%s2\n", handleMessage) // a handle without a descriptor
 	require.Equal(t, "1", string(receive(t, c).Data))
@@ -47,7 +47,6 @@ func TestReceiveLostMessage(t *testing.T) {
 // then io.EOF.
 func TestReceiveClosingError(t *testing.T) {
 	noLeaks(t)
-	defer watchdog(t.Name()).Stop()
 	c, p := newPeer(t, Config{MaxLine: 10})
 	p.write("1\n%s\n2\n", strings.Repeat("x", 11))
 	require.Equal(t, "1", string(receive(t, c).Data))
@@ -63,7 +62,6 @@ func TestReceiveClosingError(t *testing.T) {
 // A loop over Messages may be left and entered again without losing a message.
 func TestMessagesAfterBreak(t *testing.T) {
 	noLeaks(t)
-	defer watchdog(t.Name()).Stop()
 	c, p := newPeer(t, Config{})
 	p.write("1\n2\n3\n")
 	p.Close()
@@ -178,10 +176,10 @@ func TestMaxLine(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			noLeaks(t)
 			c, p := newPeer(t, Config{MaxLine: 100})
-			require.ErrorIs(t, c.Send(testContext(t), strings.Repeat("x", 99)), ErrLineTooLong)
-			long := c.SendHandle(testContext(t), strings.Repeat("x", 98), descriptor(newSocketPair(t).far))
+			require.ErrorIs(t, c.Send(clitest.Context(t), strings.Repeat("x", 99)), ErrLineTooLong)
+			long := c.SendHandle(clitest.Context(t), strings.Repeat("x", 98), descriptor(newSocketPair(t).far))
 			require.ErrorIs(t, long, ErrLineTooLong)
-			require.NoError(t, c.Send(testContext(t), strings.Repeat("x", 98)))
+			require.NoError(t, c.Send(clitest.Context(t), strings.Repeat("x", 98)))
 			require.Len(t, p.line(), 100)
 			p.write("%s", tc.text)
 			if !tc.over {
@@ -192,7 +190,7 @@ func TestMaxLine(t *testing.T) {
 			_, errs := receiveAll(t, c)
 			require.Len(t, errs, 1)
 			require.ErrorIs(t, errs[0], ErrLineTooLong)
-			require.ErrorIs(t, c.Send(testContext(t), 1), ErrClosed)
+			require.ErrorIs(t, c.Send(clitest.Context(t), 1), ErrClosed)
 			_, err := p.in.ReadByte() // the peer's end, too
 			require.ErrorIs(t, err, io.EOF)
 		})

@@ -55,14 +55,14 @@ func TestSendHandleDuringMessages(t *testing.T) {
 		}
 	}()
 	requireWaiting := func(want int) {
-		require.Eventually(t, func() bool {
+		clitest.Eventually(t, func() bool {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			return c.reading.waiting == want
-		}, patience, time.Millisecond)
+		})
 	}
 	requireWaiting(1)
-	go func() { sent <- c.SendHandle(testContext(t), 1, listener(t)) }()
+	go func() { sent <- c.SendHandle(clitest.Context(t), 1, listener(t)) }()
 	p.line()
 	p.write("0\n")
 	requireWaiting(0)
@@ -88,7 +88,7 @@ func TestConcurrentSendHandle(t *testing.T) {
 	t.Run("one after much unread data", func(t *testing.T) {
 		noLeaks(t)
 		c, p := newPeer(t, Config{})
-		require.NoError(t, c.Send(testContext(t), strings.Repeat("x", maxUnread)))
+		require.NoError(t, c.Send(clitest.Context(t), strings.Repeat("x", maxUnread)))
 		p.line()
 		results := sendHandles(t, c, 3, "x")
 		readUnacknowledged(t, c, p, 1)
@@ -149,7 +149,7 @@ func TestUnexpectedAcknowledgements(t *testing.T) {
 func TestSendHandleRejectsUnsupported(t *testing.T) {
 	noLeaks(t)
 	c, p := newPeer(t, Config{})
-	ctx := testContext(t)
+	ctx := clitest.Context(t)
 	file, err := os.Open("/dev/null")
 	require.NoError(t, err)
 	defer file.Close()
@@ -173,7 +173,7 @@ func TestSendHandleRejectsUnsupported(t *testing.T) {
 func TestSendHandleLineLimit(t *testing.T) {
 	noLeaks(t)
 	c, _ := newPeer(t, Config{MaxLine: 100})
-	require.ErrorIs(t, c.SendHandle(testContext(t), strings.Repeat("x", 90), listener(t)), ErrLineTooLong)
+	require.ErrorIs(t, c.SendHandle(clitest.Context(t), strings.Repeat("x", 90), listener(t)), ErrLineTooLong)
 }
 
 // Sender and receiver share O_NONBLOCK: it must be set before the socket is sent.
@@ -185,7 +185,7 @@ func TestSentSocketsAreNonBlocking(t *testing.T) {
 	defer file.Close()
 	file.Fd() // makes it blocking
 	sent := make(chan error, 1)
-	go func() { sent <- c.SendHandle(testContext(t), 1, file) }()
+	go func() { sent <- c.SendHandle(clitest.Context(t), 1, file) }()
 	p.line()
 	p.write("%s\n", lineACK)
 	require.NoError(t, <-sent)
@@ -213,7 +213,6 @@ func TestHandlesInBothDirections(t *testing.T) {
 func TestAcknowledgedDuringWrite(t *testing.T) {
 	t.Run("in the middle of its line", func(t *testing.T) {
 		noLeaks(t)
-		defer watchdog(t.Name()).Stop()
 		c, p := newPeer(t, Config{})
 		pair := newSocketPair(t)
 		sent := startSendHandle(t, c, strings.Repeat("x", 1<<20), pair.far)
@@ -227,7 +226,6 @@ func TestAcknowledgedDuringWrite(t *testing.T) {
 	})
 	t.Run("before its descriptor has left", func(t *testing.T) {
 		noLeaks(t)
-		defer watchdog(t.Name()).Stop()
 		const all = 400 // more than the kernel holds unread
 		c, p := newPeer(t, Config{})
 		pair := newSocketPair(t)
@@ -266,7 +264,6 @@ func requirePeerReceived(t *testing.T, p *peer, pair *socketPair, n int) {
 // copies of the sender.
 func TestUnacknowledgedHandlesAreClosed(t *testing.T) {
 	noLeaks(t)
-	defer watchdog(t.Name()).Stop()
 	c, p := newPeer(t, Config{})
 	pair := newSocketPair(t)
 	for range 5 {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"playing-with-processes/internal/clitest"
+
 	"github.com/stretchr/testify/require"
 )
 
@@ -15,7 +17,7 @@ import (
 func TestSendWritesOneLinePerMessage(t *testing.T) {
 	noLeaks(t)
 	c, p := newPeer(t, Config{})
-	require.NoError(t, c.SendBatch(testContext(t),
+	require.NoError(t, c.SendBatch(clitest.Context(t),
 		nil, true, -0.5, "a\nb", "<&>\u2028", []int(nil), map[string]any{"cmd": "NODE_"},
 		json.RawMessage(`"\ud800"`), json.RawMessage("{\n  \"a\": [1,\n 2] }"), json.RawMessage(` {"a": 1}`)))
 	for _, want := range []string{
@@ -30,7 +32,7 @@ func TestSendWritesOneLinePerMessage(t *testing.T) {
 func TestSendRejectsInvalidMessages(t *testing.T) {
 	noLeaks(t)
 	c, p := newPeer(t, Config{MaxLine: 100})
-	ctx := testContext(t)
+	ctx := clitest.Context(t)
 	require.ErrorIs(t, c.Send(ctx, map[string]any{"cmd": "NODE_HELLO"}), ErrReserved)
 	require.ErrorIs(t, c.Send(ctx, json.RawMessage(`{"a":1,"\u0063md":"NODE_HELLO"}`)), ErrReserved)
 	require.ErrorIs(t, c.Send(ctx, strings.Repeat("x", 99)), ErrLineTooLong)
@@ -53,7 +55,7 @@ func TestConcurrentSendersKeepOrder(t *testing.T) {
 		wg.Go(func() {
 			for i := range each {
 				message := map[string]any{"s": s, "i": i, "pad": strings.Repeat("x", i*20)}
-				if a.Send(testContext(t), message) != nil {
+				if a.Send(clitest.Context(t), message) != nil {
 					return
 				}
 			}
@@ -92,7 +94,7 @@ func TestCanceledSendCompletesItsLine(t *testing.T) {
 	require.ErrorIs(t, <-sent, context.Canceled)
 	require.ErrorIs(t, c.Send(ctx, 1), context.Canceled)
 
-	go func() { sent <- c.Send(testContext(t), "next") }()
+	go func() { sent <- c.Send(clitest.Context(t), "next") }()
 	require.Equal(t, `"`+big+`"`, p.line())
 	require.Equal(t, `"next"`, p.line())
 	require.NoError(t, <-sent)

@@ -7,14 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"playing-with-processes/internal/ipc"
 	"playing-with-processes/internal/restart"
 )
-
-// patience turns a hang into a failure.
-const patience = 30 * time.Second
 
 // Scripts of workers. A script is online, ready, retiring or leaving when it writes that
 // as a message, and may exit when it reads "stop".
@@ -85,14 +80,8 @@ func (h *harness) next(script string) {
 func await[E Event](h *harness) E {
 	h.t.Helper()
 	for {
-		select {
-		case event := <-h.events:
-			if e, ok := event.(E); ok {
-				return e
-			}
-		case <-time.After(patience):
-			var missing E
-			require.FailNow(h.t, "no event", "%T", missing)
+		if e, ok := (<-h.events).(E); ok {
+			return e
 		}
 	}
 }

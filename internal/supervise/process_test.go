@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"playing-with-processes/internal/clitest"
 	"playing-with-processes/internal/ipc"
 )
 
@@ -44,7 +45,7 @@ func startScript(t *testing.T, hold bool, script string) *Process {
 func TestStderrNotRead(t *testing.T) {
 	replaceStderr(t)
 	p := startScript(t, false, "head -c 1000000 /dev/zero >&2; exit 3")
-	require.True(t, p.WaitTimeout(patience))
+	<-p.Done()
 	require.Equal(t, 3, p.Exit().Code)
 }
 
@@ -67,7 +68,7 @@ func TestStderr(t *testing.T) {
 func TestStderrHeld(t *testing.T) {
 	read := replaceStderr(t)
 	p := startScript(t, true, "echo held >&2; read go <&3; echo free >&2")
-	require.Eventually(t, func() bool { _, ok := p.Stderr.ErrorLine(); return ok }, patience, time.Millisecond)
+	clitest.Eventually(t, func() bool { _, ok := p.Stderr.ErrorLine(); return ok })
 	p.Stderr.Release()
 	p.Stderr.Release()
 	require.NoError(t, p.Send(t.Context(), "go"))
@@ -89,7 +90,7 @@ func TestLadder(t *testing.T) {
 		patience time.Duration
 		want     ipc.Exit
 	}{
-		"asked":   {"echo 1 >&3; read go <&3; exit 5", patience, ipc.Exit{Code: 5}},
+		"asked":   {"echo 1 >&3; read go <&3; exit 5", clitest.Never, ipc.Exit{Code: 5}},
 		"SIGTERM": {"echo 1 >&3; sleep 100", 0, ipc.Exit{Code: -1, Signal: syscall.SIGTERM}},
 		"SIGKILL": {"trap '' TERM; echo 1 >&3; sleep 100", 0, ipc.Exit{Code: -1, Signal: syscall.SIGKILL}},
 	} {

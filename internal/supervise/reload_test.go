@@ -1,8 +1,11 @@
 package supervise
 
 import (
+	"fmt"
 	"testing"
 	"time"
+
+	"playing-with-processes/internal/clitest"
 
 	"github.com/stretchr/testify/require"
 )
@@ -31,13 +34,14 @@ func TestReload(t *testing.T) {
 // candidate's time is up when the reload says so, and not before.
 func TestReloadTimeout(t *testing.T) {
 	t.Parallel()
-	h := startSupervisor(t, Config{ReadyTimeout: 3 * time.Second}, serves)
+	timeout := clitest.Enough(t, 200)
+	h := startSupervisor(t, Config{ReadyTimeout: timeout}, serves)
 	old, err := h.Fork()
 	require.NoError(t, err)
 	await[Ready](h)
 	h.next(sleeps)
 	err = h.Reload(t.Context())
-	require.EqualError(t, err, "worker 2 was never ready (signal killed): not ready within 3s")
+	require.EqualError(t, err, fmt.Sprintf("worker 2 was never ready (signal killed): not ready within %v", timeout))
 	require.Equal(t, ReloadFailed, h.Status().Reload.State)
 	require.Len(t, h.Workers(), 1)
 	require.Same(t, old, h.Workers()[0])

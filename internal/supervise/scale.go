@@ -33,17 +33,18 @@ func (s *Supervisor) Scale(n int) (err error) {
 		return fmt.Errorf("%d workers: the number cannot be negative", n)
 	}
 	before := len(s.slots())
+	if n != before {
+		s.cfg.Notify(Scaled{From: before, To: n})
+	}
 	for i := before; i < n && err == nil; i++ {
 		_, err = s.fork()
 	}
 	for len(s.slots()) > n {
 		s.removeSlot(s.slots()[0].number)
 	}
-	if now := len(s.slots()); now != before {
-		s.cfg.Notify(Scaled{From: before, To: now})
-	}
 	if err != nil {
 		s.cfg.Notify(StartFailed{err})
+		s.cfg.Notify(Scaled{From: n, To: len(s.slots())})
 	}
 	return err
 }

@@ -98,6 +98,7 @@ type Supervisor struct {
 	firstErrors restart.FirstErrors
 	restarts    restart.State // as last notified
 	reload      *reload       // the last one, or nil
+	unfinished  int
 	closed      bool
 }
 
@@ -125,13 +126,14 @@ func New(cfg Config) *Supervisor {
 }
 
 // Run keeps cfg.Workers workers running until ctx ends. Then it asks them to leave, and
-// returns when all have ended.
-func Run(ctx context.Context, cfg Config) {
+// returns when all have ended. It returns Unfinished.
+func Run(ctx context.Context, cfg Config) (unfinished int) {
 	s := New(cfg)
 	<-ctx.Done()
 	s.Close()
 	s.Leave()
 	s.Wait()
+	return s.Unfinished()
 }
 
 // Fork adds a worker, in a slot of its own. If it cannot be started, it is not tried again.
@@ -158,6 +160,14 @@ func (s *Supervisor) Workers() []*Worker {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.SortedFunc(maps.Values(s.workers), func(a, b *Worker) int { return a.id - b.id })
+}
+
+// Unfinished returns how many workers so far were to leave and did not end as they should:
+// with a signal, or with an exit code, as after requests that were cut off.
+func (s *Supervisor) Unfinished() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unfinished
 }
 
 // startDue starts the workers that are due. The caller holds s.mu, as for every unexported

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"playing-with-processes/internal/clitest"
 	"playing-with-processes/internal/ipc"
 	"playing-with-processes/internal/restart"
 )
@@ -83,7 +84,7 @@ func TestRetireBeforeReady(t *testing.T) {
 // A worker that leaves by itself must be replaced at once, and must not be asked to leave.
 func TestMarkLeaving(t *testing.T) {
 	t.Parallel()
-	h := startSupervisor(t, Config{Workers: 1, Restart: patientPolicy(), DrainTimeout: patience},
+	h := startSupervisor(t, Config{Workers: 1, Restart: patientPolicy(), DrainTimeout: clitest.Never},
 		`echo '"ready"' >&3; echo '"leaving"' >&3; read go <&3; exit 3`)
 	w := await[Ready](h).Worker
 	h.next(serves)
@@ -139,7 +140,7 @@ func TestLeaveWhileRetiring(t *testing.T) {
 	h.next(sleeps)
 	old.Leave()
 	await[Exited](h)
-	require.Eventually(t, func() bool { return len(h.Workers()) == 0 }, patience, time.Millisecond)
+	clitest.Eventually(t, func() bool { return len(h.Workers()) == 0 })
 	require.Zero(t, h.Size())
 }
 
@@ -159,17 +160,17 @@ func TestDisconnected(t *testing.T) {
 func TestReadyTimeout(t *testing.T) {
 	t.Parallel()
 	const timeout = 50 * time.Millisecond
-	h := startSupervisor(t, Config{ReadyTimeout: timeout, DrainTimeout: time.Hour}, sleeps)
+	h := startSupervisor(t, Config{ReadyTimeout: timeout, DrainTimeout: clitest.Never}, sleeps)
 	w, err := h.Fork()
 	require.NoError(t, err)
 	exited := await[Exited](h)
 	require.Equal(t, "still starting after 50ms", exited.Why)
 	require.GreaterOrEqual(t, time.Since(w.ForkedAt), timeout-timeout/startTicks)
 
-	h = startSupervisor(t, Config{ReadyTimeout: patience}, `echo '"online"' >&3; read stop <&3`)
+	h = startSupervisor(t, Config{ReadyTimeout: clitest.Never}, `echo '"online"' >&3; read stop <&3`)
 	w, err = h.Fork()
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return w.State() == Online }, patience, time.Millisecond)
+	clitest.Eventually(t, func() bool { return w.State() == Online })
 	<-w.startOver // watchStart has returned, or will
 }
 

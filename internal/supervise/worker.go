@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"syscall"
 	"time"
+
+	"playing-with-processes/internal/ipc"
 )
 
 // FreeMessages that we have not waited for cost their sender a millisecond: a worker that
@@ -261,6 +263,9 @@ func (w *Worker) handleExit() {
 	s.cfg.Notify(w.exited)
 	switch {
 	case w.exited.Intended:
+		if w.exited.Exit != (ipc.Exit{}) {
+			s.unfinished++
+		}
 	case s.reload.isCandidate(w):
 		s.pool.Remove(w.slot)
 	default:
