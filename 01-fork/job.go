@@ -1,6 +1,9 @@
 package main
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // block is how many numbers in a row belong to one share. Larger numbers cost more, so equal
 // shares take short blocks in turn.
@@ -23,11 +26,19 @@ func split(n, below int) []share {
 	return shares
 }
 
+// progressInterval is how often a long count says how far it is.
+const progressInterval = 5 * time.Second
+
 // count does the work. It stops when ctx ends.
 func (s share) count(ctx context.Context) (primes int, err error) {
+	progress := time.Tick(progressInterval)
 	for from := s.Number * block; from < s.Below; from += s.Of * block {
-		if err := ctx.Err(); err != nil {
-			return 0, err
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-progress:
+			say.Printf("share %d of %d: at %d of %d", s.Number+1, s.Of, from, s.Below)
+		default:
 		}
 		for n := from; n < min(from+block, s.Below); n++ {
 			if isPrime(n) {

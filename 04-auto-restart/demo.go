@@ -40,7 +40,8 @@ type story struct {
 
 // demonstrate plays the story on the server, and then stops the workers.
 func demonstrate(ctx context.Context, server net.Listener, o options) error {
-	s := &story{say: cli.NewLogger("demo"), events: make(chan supervise.Event, 1000)}
+	s := &story{say: cli.NewServerLogger("demo"), events: make(chan supervise.Event, 1000)}
+	os.Setenv("GOTRACEBACK", "none") // a panic of a worker is one line
 	command := o.command
 	o.command = func(w *supervise.Worker) *exec.Cmd {
 		if s.removed.Load() {
@@ -143,7 +144,7 @@ func (s *story) showShares(ctx context.Context, workers int) error {
 	for _, w := range s.workers {
 		shares = append(shares, fmt.Sprintf("%v answered %d", w, answered[w.String()]))
 	}
-	s.say.Printf("%s: they race for each connection, and nothing makes it fair", strings.Join(shares, ", "))
+	s.say.Printf("%s: they race for each connection", strings.Join(shares, ", "))
 	return nil
 }
 
@@ -174,7 +175,7 @@ func (s *story) retire(context.Context) error {
 
 func (s *story) freeze(context.Context) error {
 	_, err := s.clients.Get("/hang")
-	s.say.Printf("the client of /hang, and each that this worker was serving, sees: %v", err)
+	s.say.Printf("the client of /hang sees: %v", err)
 	return nil
 }
 

@@ -70,7 +70,7 @@ func run(ctx context.Context, args []string) error {
 		}
 		return nil
 	}
-	say = cli.NewLogger("primary")
+	say = cli.NewServerLogger("primary")
 	o, err := parse(args)
 	if err != nil {
 		return err
@@ -130,5 +130,5 @@ func workerCommand(words string) func(*supervise.Worker) *exec.Cmd {
 // printHints says what to try.
 func printHints(address net.Addr) {
 	demo.PrintHints(say, address.String(),
-		fmt.Sprintf("curl %v/retire          a worker that asks to be replaced, and drains", address))
+		fmt.Sprintf("curl %v/retire asks to be replaced", address))
 }

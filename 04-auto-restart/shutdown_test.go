@@ -41,7 +41,7 @@ func TestStopLadder(t *testing.T) {
 	r.Await("is ready")
 	begun := time.Now()
 	out := r.StopUnfinished()
-	require.Contains(t, out, "1 worker had to end before it had finished")
+	require.Contains(t, out, "1 worker did not finish in time")
 	require.GreaterOrEqual(t, time.Since(begun), drain+supervise.TermTimeout)
 	require.Contains(t, out, "I stay")
 }

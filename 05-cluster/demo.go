@@ -32,6 +32,7 @@ type story struct {
 	primary *cluster.Primary
 	n       int
 	address string
+	named   bool        // the answers name the workers
 	broken  atomic.Bool // what the next worker runs does not start
 
 	clients *demo.Clients
@@ -46,7 +47,8 @@ type story struct {
 
 // demonstrate plays the story, and sums it up.
 func demonstrate(ctx context.Context, o options) error {
-	s := &story{say: cli.NewLogger("demo"), n: o.n, events: make(chan cluster.Event, 1000)}
+	s := &story{say: cli.NewServerLogger("demo"), n: o.n, events: make(chan cluster.Event, 1000)}
+	os.Setenv("GOTRACEBACK", "none") // a panic of a worker is one line
 	settings := o.settings()
 	settings.Command = func() *exec.Cmd {
 		if s.broken.Load() {
@@ -114,6 +116,7 @@ func (s *story) play(ctx context.Context) error {
 
 // open starts the workers, and waits until all of them listen.
 func (s *story) open(ctx context.Context) error {
+	defer time.AfterFunc(hintAfter, printListenHint).Stop()
 	for range s.n {
 		if _, err := s.primary.Fork(); err != nil {
 			return err
@@ -147,6 +150,11 @@ func (s *story) showTurns(ctx context.Context) error {
 	var shares []string
 	for _, w := range s.primary.Workers() {
 		shares = append(shares, fmt.Sprintf("%v answered %d", w, answers[w.String()]))
+		s.named = s.named || answers[w.String()] > 0
+	}
+	if !s.named {
+		s.say.Printf("the server's answers do not name its workers, so nothing is counted by worker")
+		return nil
 	}
 	how := map[cluster.Policy]string{
 		cluster.RoundRobin: "they take turns",

@@ -41,7 +41,7 @@ func (s *story) with(trouble func(context.Context, *cluster.Worker) error) func(
 	return func(ctx context.Context) error {
 		answer, err := s.clients.Get("/")
 		for _, w := range s.primary.Workers() {
-			if s.primary.Policy() != cluster.Sticky || w.String() == answer {
+			if s.primary.Policy() != cluster.Sticky || !s.named || w.String() == answer {
 				return trouble(ctx, w)
 			}
 		}
@@ -75,7 +75,7 @@ func (s *story) freeze(ctx context.Context, w *cluster.Worker) error {
 		return err
 	}
 	err := cli.Pause(ctx, demo.Quiet/2)
-	if stats := s.clients.Snapshot(); err == nil && stats.LongestBy != "" && s.primary.Policy() != cluster.None {
+	if stats := s.clients.Snapshot(); err == nil && stats.LongestBy != "" && s.named && s.primary.Policy() != cluster.None {
 		s.say.Printf("the longest wait so far: %v, until %s answered", cli.FormatDuration(stats.Longest), stats.LongestBy)
 	}
 	return err

@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string) error {
 		say = cli.NewLogger("worker")
 		return worker(ctx, args)
 	}
-	say = cli.NewLogger("primary")
+	say = cli.NewServerLogger("primary")
 	o, err := parse(args)
 	if err != nil {
 		return err
@@ -207,5 +207,14 @@ func workerAddr(args []string) (addr string, err error) {
 // printHints says what to try.
 func printHints(address string) {
 	demo.PrintHints(say, address,
-		fmt.Sprintf("kill -USR2 %-25dreplaces the workers, one after the other", os.Getpid()))
+		fmt.Sprintf("kill -USR2 %d    replaces the workers in turn", os.Getpid()))
+}
+
+// hintAfter is longer than a worker takes to listen.
+const hintAfter = 5 * time.Second
+
+// printListenHint says why no worker may listen.
+func printListenHint() {
+	say.Printf("no worker listens after %v. The process that this primary starts must\n"+
+		"  listen itself: npm start, for one, starts the server in another process", hintAfter)
 }

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"time"
 
 	"playing-with-processes/05-cluster/cluster"
 	"playing-with-processes/internal/cli"
@@ -56,21 +57,24 @@ func primary(ctx context.Context, o options) error {
 // report prints the events. A worker that ends before any worker has listened means that the
 // command is broken, and not the worker: that is the error of the primary.
 func report(events <-chan cluster.Event, o options, broken chan<- error) {
+	hint := time.AfterFunc(hintAfter, printListenHint)
+	defer hint.Stop()
 	started := false
 	for event := range events {
+		exit, is := event.(cluster.Exit)
+		if is && !started && !exit.AfterDisconnect {
+			broken <- errors.New(exit.String())
+			started = true // one error is enough
+			continue
+		}
 		if _, is := event.(cluster.Disconnect); !is || o.trace { // Exit says more
 			say.Print(event)
 		}
-		switch e := event.(type) {
-		case cluster.Listening:
-			if !started && o.exec == "" {
-				printHints(e.Address)
-			}
+		if e, is := event.(cluster.Listening); is && !started {
+			hint.Stop()
 			started = true
-		case cluster.Exit:
-			if !started && !e.AfterDisconnect {
-				broken <- errors.New(e.String())
-				started = true // one error is enough
+			if o.exec == "" {
+				printHints(e.Address)
 			}
 		}
 	}

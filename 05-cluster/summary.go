@@ -33,7 +33,11 @@ func (s *story) showWorkers(out io.Writer, stats demo.Stats) {
 		if e.Why != "" {
 			end += ", " + e.Why
 		}
-		fmt.Fprintf(out, "%-14v %9d  %s\n", e.Worker, stats.Answered[e.Worker.String()], end)
+		requests := "?"
+		if s.named {
+			requests = fmt.Sprint(stats.Answered[e.Worker.String()])
+		}
+		fmt.Fprintf(out, "%-14v %9s  %s\n", e.Worker, requests, end)
 	}
 }
 

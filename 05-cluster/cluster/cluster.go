@@ -19,7 +19,7 @@
 // supervise, which keeps the workers running; settings.go has the numbers. protocol.go has the
 // messages between primary and worker, and socket.go opens what a worker asks for. client.go,
 // registration.go, listen.go, listener.go and serve.go are the worker's side. event.go and
-// status.go report what happens.
+// status.go report what happens, and types.go names what other programs need.
 package cluster
 
 import (

@@ -2,8 +2,8 @@ package cluster
 
 import (
 	"fmt"
+	"time"
 
-	"playing-with-processes/internal/ipc"
 	"playing-with-processes/internal/supervise"
 )
 
@@ -28,10 +28,10 @@ type (
 	// Exit: the worker's process has ended, after its channel.
 	Exit struct {
 		Worker *Worker
-		Exit   ipc.Exit
+		Exit   ExitStatus
 		// AfterDisconnect: it was asked to leave, or has said that it would.
 		AfterDisconnect bool
-		Reason          supervise.Reason // of any other exit
+		Reason          Reason // of any other exit
 		// Why is why we have killed it, or its last error, or "".
 		Why string
 		// Returned is how many connections it had not accepted: other workers get them.
@@ -44,10 +44,15 @@ type (
 		Connections int
 	}
 
+	// RestartDelayed: a worker starts after a pause, because Worker has failed, or, if that
+	// is nil, because it could not be started.
+	RestartDelayed struct {
+		Worker *Worker
+		Pause  time.Duration
+	}
+
 	// Failed: a replacement could not be started.
 	Failed = supervise.StartFailed
-	// RestartDelayed: a worker starts after a pause.
-	RestartDelayed = supervise.RestartDelayed
 	// Restarts of failed workers are suspended, probed, or on again.
 	Restarts = supervise.Restarts
 	// Reloading: the workers are being replaced, one at a time.
@@ -76,6 +81,14 @@ func (e Exit) String() string {
 	return fmt.Sprintf("%s; other workers get the %d connections that it had not accepted", text, e.Returned)
 }
 
+func (e RestartDelayed) String() string {
+	delayed := supervise.RestartDelayed{Pause: e.Pause}
+	if e.Worker != nil {
+		delayed.Worker = e.Worker.process
+	}
+	return delayed.String()
+}
+
 func (e Rejected) String() string {
 	return fmt.Sprintf("no worker at %s: %d connections were reset", e.Address, e.Connections)
 }
@@ -101,6 +114,12 @@ func (p *Primary) notify(e supervise.Event) {
 	case supervise.Exited:
 		w := workerOf(e.Worker) // this is its goroutine, so reading returned is safe
 		p.report(Exit{w, e.Exit, e.Intended, e.Reason, e.Why, w.returned})
+	case supervise.RestartDelayed:
+		delayed := RestartDelayed{Pause: e.Pause}
+		if e.Worker != nil {
+			delayed.Worker = workerOf(e.Worker)
+		}
+		p.report(delayed)
 	default:
 		p.report(e)
 	}

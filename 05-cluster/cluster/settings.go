@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"playing-with-processes/internal/ipc"
-	"playing-with-processes/internal/restart"
 )
 
 // schedPolicy is the variable from which Node's cluster takes its policy.
@@ -38,11 +37,11 @@ type Settings struct {
 	// DrainTimeout is how long a worker that leaves may finish its requests before it is
 	// terminated; 0 means 5 s. (`docker stop` waits 10 s for everything.)
 	DrainTimeout time.Duration
-	// Restart is when failed workers are started again; nil is restart.Default.
-	Restart *restart.Policy
-	// Trace, if set, is called with every line on the channel to a worker. It must not
-	// use the Primary, which may wait for it.
-	Trace func(worker int, e ipc.Event)
+	// Restart is when failed workers are started again; nil is DefaultRestartPolicy.
+	Restart *RestartPolicy
+	// Trace, if set, is called with every line on the channel to the worker with this ID.
+	// It must not use the Primary, which may wait for it.
+	Trace func(worker int, e TraceEvent)
 	// Accepted, if set, is called when a worker has accepted a connection that the primary
 	// gave it, with the client's address. It must not use the Primary either.
 	Accepted func(w *Worker, client netip.AddrPort)

@@ -50,9 +50,9 @@ func Unfinished(workers int) error {
 	case 0:
 		return nil
 	case 1:
-		return LastingError("1 worker had to end before it had finished")
+		return LastingError("1 worker did not finish in time")
 	}
-	return LastingError(fmt.Sprintf("%d workers had to end before they had finished", workers))
+	return LastingError(fmt.Sprintf("%d workers did not finish in time", workers))
 }
 
 // ErrInterrupted is for a command that sees that Ctrl-C has killed its child: the terminal

@@ -14,6 +14,16 @@ func NewLogger(role string) *log.Logger {
 	return log.New(os.Stdout, fmt.Sprintf("[%s %d] ", role, os.Getpid()), 0)
 }
 
+// NewServerLogger is NewLogger for a process that runs for long: on a terminal, each line
+// begins with the time.
+func NewServerLogger(role string) *log.Logger {
+	logger := NewLogger(role)
+	if info, err := os.Stdout.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		logger.SetFlags(log.Ltime | log.Lmsgprefix)
+	}
+	return logger
+}
+
 // FormatDuration formats a duration for people: 12ms, 3.4s.
 func FormatDuration(d time.Duration) string {
 	if d < time.Second {

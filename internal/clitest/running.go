@@ -131,7 +131,7 @@ func (r *Running) StopUnfinished() string {
 	r.t.Helper()
 	require.NoError(r.t, r.Process.Signal(syscall.SIGTERM))
 	out := r.End()
-	unfinished := strings.Contains(out, "had to end before")
+	unfinished := strings.Contains(out, "did not finish in time")
 	require.Equal(r.t, map[bool]int{false: 0, true: 1}[unfinished], r.ProcessState.ExitCode(), out)
 	return out
 }

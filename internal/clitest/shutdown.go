@@ -97,7 +97,7 @@ func RequireEndWhileBusy(t *testing.T, nodeWorker string, start StartServer) {
 			r.RequireEndWith(workers)
 			require.NotContains(t, out, "signal killed") // SIGTERM was enough
 			require.Regexp(t, `1 request was cut off|requests that were cut off: 1|was to leave, and was killed`, out)
-			require.Contains(t, out, "1 worker had to end before it had finished")
+			require.Contains(t, out, "1 worker did not finish in time")
 			require.Equal(t, 1, r.ProcessState.ExitCode())
 		})
 	})

@@ -29,7 +29,7 @@ type Episode struct {
 // it. after, unless it is nil, is called when that is over.
 func Play(ctx context.Context, say *log.Logger, episodes []Episode, after func(Episode)) error {
 	for _, e := range episodes {
-		say.Printf("--- %s: %s", e.Name, e.Shows)
+		say.Printf("--- %s\n  %s", e.Name, e.Shows)
 		if err := e.Run(ctx); err != nil {
 			return err
 		}

@@ -35,13 +35,14 @@ func PrintHints(say *log.Logger, address, more string) {
 	if strings.HasPrefix(address, ":") { // any address
 		address = "127.0.0.1" + address
 	}
-	say.Printf("open on http://%s; try in another terminal:", address)
-	say.Printf("  curl %s/                which worker answers?", address)
-	say.Printf("  curl %s/crash           a panic that is not recovered", address)
-	say.Printf("  curl %s/hang            a worker that freezes; which one answers next, and when?", address)
-	say.Printf("  curl '%s/slow?ms=3000'  press Ctrl-C here while it runs", address)
+	say.Printf("open on http://%s; in another terminal, try", address)
+	say.Printf("  curl %s/       which worker answers?", address)
+	say.Printf("  curl %s/crash  a panic: nothing recovers it", address)
+	say.Printf("  curl %s/hang   a worker that freezes", address)
+	say.Printf("  curl '%s/slow?ms=3000'  then Ctrl-C here", address)
 	say.Printf("  %s", more)
-	say.Print("  kill -9 a worker, or this primary; Ctrl-C stops, a second one does not wait")
+	say.Print("  kill -9 a worker, or this primary")
+	say.Print("Ctrl-C stops; a second one does not wait")
 }
 
 // Answer answers with "worker" and the pid of this process.
