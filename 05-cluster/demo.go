@@ -161,6 +161,6 @@ func (s *story) showTurns(ctx context.Context) error {
 		cluster.None:       "they race for each connection",
 		cluster.Sticky:     "one worker serves all of an address",
 	}[s.primary.Policy()]
-	s.say.Printf("%d requests, one after the other: %s: %s", requests, strings.Join(shares, ", "), how)
+	s.say.Printf("%d requests, one after the other: %s: %s", requests, how, strings.Join(shares, ", "))
 	return nil
 }
