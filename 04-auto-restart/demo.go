@@ -57,8 +57,13 @@ func demonstrate(ctx context.Context, server net.Listener, o options) error {
 			s.events <- e
 		})
 	})
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	s.clients = demo.Start(ctx, demo.Load{Address: server.Addr().String(), Clients: demo.NumClients, Rest: demo.Rest})
 	err := s.play(ctx, o.n)
+	if err != nil {
+		cancel() // no worker may answer the clients
+	}
 	stats := s.clients.Stop()
 	stop()
 	running.Wait()
@@ -73,7 +78,13 @@ func demonstrate(ctx context.Context, server net.Listener, o options) error {
 }
 
 func (s *story) play(ctx context.Context, workers int) error {
-	if err := s.showShares(ctx, workers); err != nil {
+	s.say.Printf("%d clients make requests, each on a new connection", demo.NumClients)
+	for range workers {
+		if err := s.firstReady(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.showShares(ctx); err != nil {
 		return err
 	}
 	err := demo.Play(ctx, s.say, []demo.Episode{
@@ -128,14 +139,29 @@ func (s *story) nextReady(ctx context.Context) (*supervise.Worker, error) {
 	return e.Worker, err
 }
 
-// showShares waits until the workers are stable, and shows how many requests each one gets.
-func (s *story) showShares(ctx context.Context, workers int) error {
-	s.say.Printf("%d clients make requests, each on a new connection", demo.NumClients)
-	for range workers {
-		if _, err := s.nextReady(ctx); err != nil {
-			return err
+// firstReady waits until one more of the first workers gets ready. A worker that does not is
+// an error: its command is broken.
+func (s *story) firstReady(ctx context.Context) error {
+	event, err := demo.Await(ctx, s.events, func(e supervise.Event) bool {
+		switch e.(type) {
+		case supervise.Ready, supervise.StartFailed, supervise.Exited:
+			return true
 		}
+		return false
+	})
+	if err != nil {
+		return err
 	}
+	ready, is := event.(supervise.Ready)
+	if !is {
+		return errors.New(event.String())
+	}
+	s.workers = append(s.workers, ready.Worker)
+	return nil
+}
+
+// showShares waits until the workers are stable, and shows how many requests each one gets.
+func (s *story) showShares(ctx context.Context) error {
 	if err := cli.Pause(ctx, restart.StableAfter); err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ import (
 func TestFirstLines(t *testing.T) {
 	t.Parallel()
 	r := clitest.Launch(t, commandLine(t, "", "-n", "1")...)
-	r.Await("Ctrl-C stops, a second one does not wait")
+	r.Await("Ctrl-C stops; a second one does not wait")
 	out := r.Stop()
 	for _, curl := range regexp.MustCompile(`curl '?([^' ]+)`).FindAllStringSubmatch(out, -1) {
 		require.True(t, strings.HasPrefix(curl[1], r.Address+"/"), curl[1])
@@ -111,6 +111,8 @@ func TestErrors(t *testing.T) {
 		{"-status " + taken, 1, "bind: address already in use"},
 		{"-demo -status " + taken, 1, "bind: address already in use"},
 		{"-accept 1ms", 2, "-accept 1ms: it must be at least 100ms"},
+		{"-ready 0s", 2, "-ready 0s: it must be more than 0"},
+		{"-drain 0s", 2, "-drain 0s: it must be more than 0"},
 		{"what", 2, `unexpected arguments ["what"]`},
 		{"-what", 2, "not defined"},
 		{"-exec ./missing", 1, "fork/exec ./missing: no such file or directory"},
