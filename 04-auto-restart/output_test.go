@@ -103,7 +103,7 @@ func TestErrors(t *testing.T) {
 		{[]string{"-addr", taken.Addr().String()}, 1, "address already in use"},
 		{[]string{"-demo", "-addr", taken.Addr().String()}, 1, "address already in use"},
 		{[]string{"-demo", "-worker", "./missing"}, 1, "fork/exec ./missing: no such file or directory"},
-		{[]string{"-demo", "-worker", "sleep 60", "-ready", "100ms"}, 1, "was never ready (signal killed): still starting after 100ms"},
+		{[]string{"-demo", "-worker", "sleep 60", "-ready", "100ms", "-drain", "100ms"}, 1, "was never ready (signal killed): still starting after 100ms"},
 		{[]string{"-ready", "0s"}, 2, "-ready 0s: it must be more than 0"},
 		{[]string{"-drain", "0s"}, 2, "-drain 0s: it must be more than 0"},
 		{[]string{"-addr", "nonsense"}, 1, "missing port in address"},

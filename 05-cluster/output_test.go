@@ -31,9 +31,22 @@ func TestFirstLines(t *testing.T) {
 // The demonstration plays all of its episodes. It loses no request that no worker had
 // accepted, and none by a reload.
 func TestDemo(t *testing.T) {
+	testDemo(t, func(policy cluster.Policy, worker string) bool { return worker == "" || policy == cluster.RoundRobin })
+}
+
+// The same holds for the others.
+func TestSoakDemo(t *testing.T) {
+	clitest.NeedSoak(t)
+	testDemo(t, func(policy cluster.Policy, worker string) bool { return worker != "" && policy != cluster.RoundRobin })
+}
+
+func testDemo(t *testing.T, chosen func(cluster.Policy, string) bool) {
 	for _, policy := range cluster.Policies() {
 		t.Run(string(policy), func(t *testing.T) {
 			clitest.Each(t, nodeWorker, func(t *testing.T, worker string) {
+				if !chosen(policy, worker) {
+					t.Skip("in the other test")
+				}
 				accept := max(2*demo.Quiet, clitest.Enough(t, 500))
 				got := clitest.Run(t, commandLine(t, worker, "-demo", "-sched", string(policy), "-accept", accept.String())...)
 				require.Zero(t, got.Code, got.Stderr)

@@ -54,7 +54,7 @@ func testChaos(t *testing.T, worker []string, spareStarting bool) {
 	_, address := h.fork(loadWorkers)
 	clients := demo.Start(t.Context(), demo.Load{Address: address, Clients: loadClients, Rest: clitest.Rest()})
 	c := &chaos{harness: h, spareStarting: spareStarting, counts: map[string]int{}}
-	for end := time.Now().Add(time.Duration(clitest.Times(2, 300)) * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(time.Duration(clitest.Times(1, 300)) * time.Second); time.Now().Before(end); {
 		time.Sleep(chaosInterval)
 		c.disturb()
 	}

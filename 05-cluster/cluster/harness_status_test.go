@@ -19,9 +19,9 @@ import (
 
 // enoughToStart and enoughToAccept return timeouts in which a worker can do that.
 func enoughToStart(t *testing.T) time.Duration {
-	return clitest.Enough(t, 50, clitest.Self(t), "-test.list", "^$")
+	return clitest.Enough(t, 30, clitest.Self(t), "-test.list", "^$")
 }
-func enoughToAccept(t *testing.T) time.Duration { return clitest.Enough(t, 500) }
+func enoughToAccept(t *testing.T) time.Duration { return clitest.Enough(t, 200) }
 
 // requireStatus waits until the status reports a size, a reload, and workers in these
 // states, oldest first. The workers must be the processes that the operating system

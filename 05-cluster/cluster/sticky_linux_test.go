@@ -78,7 +78,7 @@ func requireEvenSpread(t *testing.T, when string, answers map[netip.Addr]string,
 // Each client must get one worker as long as that worker runs, and then one other. No
 // other client may move when a worker leaves or joins.
 func TestStickyClients(t *testing.T) {
-	clients := make([]netip.Addr, clitest.Times(100, 1000))
+	clients := make([]netip.Addr, clitest.Times(80, 1000))
 	for i := range clients {
 		clients[i] = netip.AddrFrom4([4]byte{127, 1, byte(i / 250), byte(1 + i%250)})
 	}

@@ -43,7 +43,7 @@ func Main(m *testing.M, main func()) {
 		main()
 		os.Exit(0)
 	}
-	flag.Set("test.parallel", "16")     // tests of processes wait more than they work
+	flag.Set("test.parallel", "12")     // tests of processes wait more than they work
 	if signal.Ignored(syscall.SIGHUP) { // by nohup; a child would inherit that
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
