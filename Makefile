@@ -15,18 +15,20 @@ help: ## this list
 build: ## the chapters' programs, into bin/
 	$(GO) build -o bin/ ./0*
 
-test: ## formatting, vet, and all tests: about two minutes on two cores, and one more the first time
+test: ## formatting, vet and all tests: two minutes on two cores
 	@unformatted=$$($(GOFMT) -l .) && test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
 	$(GO) vet ./...
 	@test -n "$(RACE)" || echo "no C compiler here: testing without -race"
 	@echo "compiling the tests; the results follow package by package"
 	$(GO) test $(RACE) ./...
 
-stress: ## the tests beside four busy loops: no result may depend on the speed of the machine
+stress: ## the tests beside four busy loops
 	@trap 'kill $$loops' EXIT; for i in 1 2 3 4; do (while :; do :; done) & loops="$$loops $$!"; done; \
 	$(GO) test $(RACE) -count=1 -timeout 30m ./...
 
-soak: ## the long proofs, some 20 minutes: 1,000 forks, 10,000 handles, 100 kills, reloads under load, 5 minutes of chaos, the speed-up on idle cores
+# 1,000 forks, 10,000 handles, 100 kills, reloads under load, 5 minutes of chaos, and the
+# speed-up on idle cores.
+soak: ## the long proofs, some 20 minutes
 	SOAK=1 $(GO) test -p 1 $(RACE) -run Soak -count=1 -timeout 30m -v ./...
 
 lint: ## vet for Linux and macOS, and staticcheck
@@ -41,7 +43,7 @@ fuzz: ## each fuzz target for FUZZTIME (1m)
 	$(GO) test -run '^$$' -fuzz '^FuzzArguments$$' -fuzztime $(FUZZTIME) ./02-four-spawn-methods
 	$(GO) test -run '^$$' -fuzz '^FuzzLaws$$' -fuzztime $(FUZZTIME) ./internal/restart
 
-bench: ## what the channel and the cluster cost; bench/compare compares two versions
+bench: ## what channel and cluster cost; see also bench/compare
 	cd bench && $(GO) test -run '^$$' -bench .
 
 demo: ## each chapter, once

@@ -38,11 +38,7 @@ func primary(ctx context.Context, o options) error {
 // keepServing keeps o.n workers running. The primary itself never accepts a connection: while
 // no worker does, connections wait in the kernel's queue.
 func keepServing(ctx context.Context, server net.Listener, o options, notify func(supervise.Event)) error {
-	context.AfterFunc(ctx, func() { // process.on('exit', function() { … })
-		server.Close()
-		say.Printf("stopping: the workers finish their requests, for at most %v", o.drain)
-	})
-	unfinished := supervise.Run(ctx, supervise.Config{ // worker.on('exit', function() { … createWorker() })
+	supervisor := supervise.New(supervise.Config{ // worker.on('exit', function() { … createWorker() })
 		Workers: o.n,       // for(let i=0; i<cpuNumber.length; i++)
 		Command: o.command, // fork(__dirname + '/worker.js')
 		Name:    func(w *supervise.Worker) string { return fmt.Sprintf("worker %d", w.Pid()) },
@@ -60,6 +56,10 @@ func keepServing(ctx context.Context, server net.Listener, o options, notify fun
 		ReadyTimeout: o.ready,
 		DrainTimeout: o.drain,
 	})
+	<-ctx.Done() // process.on('exit', function() { … })
+	server.Close()
+	say.Printf("stopping: the workers finish their requests, for at most %v", o.drain)
+	unfinished := supervisor.Shutdown()
 	say.Print("all workers have left, and the port is free")
 	return cli.Unfinished(unfinished)
 }

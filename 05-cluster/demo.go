@@ -157,7 +157,7 @@ func (s *story) showTurns(ctx context.Context) error {
 		return nil
 	}
 	how := map[cluster.Policy]string{
-		cluster.RoundRobin: "they take turns",
+		cluster.RoundRobin: "idle workers take turns",
 		cluster.None:       "they race for each connection",
 		cluster.Sticky:     "one worker serves all of an address",
 	}[s.primary.Policy()]

@@ -52,6 +52,7 @@ func (s *story) with(trouble func(context.Context, *cluster.Worker) error) func(
 // beginSlow begins requests that get half of their answer at once, and the rest later: so many
 // that each worker has some.
 func (s *story) beginSlow() {
+	s.say.Printf("%d more requests begin; each takes %v", 8*s.n, slowRequest)
 	for range 8 * s.n {
 		s.slow.Go(s.clients.Begin(fmt.Sprintf("/slow?ms=%d", slowRequest.Milliseconds())))
 	}

@@ -22,7 +22,7 @@ import (
 
 const usage = `Usage: 05-cluster [-addr address] [-n workers] [-sched policy] [-accept time]
                   [-ready time] [-drain time] [-status address] [-trace]
-       05-cluster -exec file [the same flags but -addr] [arguments]
+       05-cluster -exec file [the same flags but -addr] [-- arguments]
        05-cluster -demo [the same flags]
 
 Serves HTTP from a cluster of workers and replaces each worker that ends. On
@@ -145,6 +145,8 @@ func (o options) check(given map[string]bool) error {
 		return cli.Usagef("-drain %v: it must be more than 0", o.drain)
 	case given["exec"] && given["addr"]:
 		return cli.UsageError("-addr is for this program's own workers: what -exec names chooses its address")
+	case strings.Contains(o.exec, " ") && !exists(o.exec):
+		return cli.Usagef("-exec %q: it names a file; its arguments come last, after --", o.exec)
 	case isScript(o.exec) && !exists(o.exec): // Node would say so in twenty lines
 		return cli.Usagef("-exec %s: there is no such file", o.exec)
 	case !given["exec"] && len(o.args) > 0:
@@ -204,10 +206,14 @@ func workerAddr(args []string) (addr string, err error) {
 	return addr, cli.Parse(flags, args)
 }
 
-// printHints says what to try.
-func printHints(address string) {
-	demo.PrintHints(say, address,
-		fmt.Sprintf("kill -USR2 %d    replaces the workers in turn", os.Getpid()))
+// printHints says what to try: with this program's own pages, or with another server.
+func printHints(address string, own bool) {
+	reload := fmt.Sprintf("kill -USR2 %d    replaces the workers in turn", os.Getpid())
+	if own {
+		demo.PrintHints(say, address, reload)
+		return
+	}
+	say.Printf("%s; Ctrl-C stops", reload)
 }
 
 // hintAfter is longer than a worker takes to listen.

@@ -49,9 +49,10 @@ func primary(ctx context.Context, o options) error {
 	select {
 	case <-ctx.Done():
 		say.Print("stopping: the workers finish their requests")
-	case err = <-broken:
+		return errors.Join(p.Shutdown(context.Background()), cli.Unfinished(p.Unfinished()), lastReload(p))
+	case err := <-broken:
+		return errors.Join(err, p.Shutdown(context.Background()))
 	}
-	return errors.Join(err, p.Shutdown(context.Background()), cli.Unfinished(p.Unfinished()), lastReload(p))
 }
 
 // report prints the events. A worker that ends before any worker has listened means that the
@@ -59,12 +60,16 @@ func primary(ctx context.Context, o options) error {
 func report(events <-chan cluster.Event, o options, broken chan<- error) {
 	hint := time.AfterFunc(hintAfter, printListenHint)
 	defer hint.Stop()
-	started := false
+	started, failed := false, false
 	for event := range events {
 		exit, is := event.(cluster.Exit)
-		if is && !started && !exit.AfterDisconnect {
+		switch {
+		case failed: // one error is enough
+			continue
+		case is && !started && !exit.AfterDisconnect:
+			hint.Stop()
 			broken <- errors.New(exit.String())
-			started = true // one error is enough
+			failed = true
 			continue
 		}
 		if _, is := event.(cluster.Disconnect); !is || o.trace { // Exit says more
@@ -73,9 +78,7 @@ func report(events <-chan cluster.Event, o options, broken chan<- error) {
 		if e, is := event.(cluster.Listening); is && !started {
 			hint.Stop()
 			started = true
-			if o.exec == "" {
-				printHints(e.Address)
-			}
+			printHints(e.Address, o.exec == "")
 		}
 	}
 }

@@ -72,7 +72,7 @@ func requireDemoOutput(t *testing.T, policy cluster.Policy, accept time.Duration
 		require.Contains(t, out, fmt.Sprintf("it has not accepted a connection for %v", accept))
 	}
 	if policy == cluster.RoundRobin {
-		require.Regexp(t, `they take turns: worker \d+ answered [3-6]\d, worker \d+ answered [3-6]\d`, out)
+		require.Regexp(t, `idle workers take turns: worker \d+ answered [3-6]\d, worker \d+ answered [3-6]\d`, out)
 	}
 	for line := range strings.Lines(out) {
 		require.LessOrEqual(t, len(line), 180, line)

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"playing-with-processes/05-cluster/cluster"
 	"playing-with-processes/internal/cli"
 )
@@ -53,7 +55,7 @@ func handleSignal(p *cluster.Primary, s os.Signal) {
 	case s == syscall.SIGTTOU && size > 1:
 		p.Scale(size - 1)
 	default:
-		say.Printf("%v: the number of workers stays %d", s, size)
+		say.Printf("%s: the number of workers stays %d", unix.SignalName(s.(syscall.Signal)), size)
 	}
 }
 

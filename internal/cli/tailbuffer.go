@@ -35,7 +35,7 @@ func (b *TailBuffer) ErrorLine() string {
 		line = found[len(found)-1]
 	}
 	if len(line) == 0 {
-		return "it printed nothing"
+		return "it printed no error"
 	}
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

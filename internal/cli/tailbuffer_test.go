@@ -13,8 +13,8 @@ import (
 // ErrorLine must find the line that says what went wrong, in the output of any program.
 func TestErrorLine(t *testing.T) {
 	for output, want := range map[string]string{
-		"":                        "it printed nothing",
-		" \n\n":                   "it printed nothing",
+		"":                        "it printed no error",
+		" \n\n":                   "it printed no error",
 		"sh: 1: x: not found\n":   "sh: 1: x: not found",
 		"started\ncannot go on\n": "cannot go on",
 		"panic: a\n\ngoroutine 1 [running]:\nmain.main()\n\t/x.go:3\nexit status 2\n":        "panic: a",

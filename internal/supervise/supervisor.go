@@ -105,8 +105,8 @@ type Supervisor struct {
 // noSlot is the slot of a worker that nothing will follow.
 const noSlot = -1
 
-// New returns a supervisor, and starts cfg.Workers workers. The caller must call Close,
-// Leave and Wait in the end, as Run does.
+// New returns a supervisor, and starts cfg.Workers workers. The caller must call Shutdown in
+// the end, or Close, Leave and Wait.
 func New(cfg Config) *Supervisor {
 	cfg = cfg.withDefaults()
 	s := &Supervisor{
@@ -125,11 +125,8 @@ func New(cfg Config) *Supervisor {
 	return s
 }
 
-// Run keeps cfg.Workers workers running until ctx ends. Then it asks them to leave, and
-// returns when all have ended. It returns Unfinished.
-func Run(ctx context.Context, cfg Config) (unfinished int) {
-	s := New(cfg)
-	<-ctx.Done()
+// Shutdown asks all workers to leave, and waits for their end. It returns Unfinished.
+func (s *Supervisor) Shutdown() (unfinished int) {
 	s.Close()
 	s.Leave()
 	s.Wait()

@@ -1,7 +1,6 @@
 package supervise
 
 import (
-	"context"
 	"syscall"
 	"testing"
 	"time"
@@ -28,27 +27,25 @@ func TestReplaced(t *testing.T) {
 	require.Equal(t, Gone, first.State())
 }
 
-// Run must return when ctx has ended and all workers have left.
-func TestRun(t *testing.T) {
+// Shutdown must return when all workers have left, and count those that did not end as they
+// should.
+func TestShutdown(t *testing.T) {
 	t.Parallel()
-	h := startSupervisor(t, Config{}, serves)
-	cfg := h.cfg
-	cfg.Workers = 2
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		Run(ctx, cfg)
-	}()
+	h := startSupervisor(t, Config{Workers: 1, Restart: patientPolicy()}, serves)
 	await[Ready](h)
+	h.next(`echo '"ready"' >&3; read stop <&3; exit 3`)
+	_, err := h.Fork()
+	require.NoError(t, err)
 	await[Ready](h)
-	cancel()
-	<-ended
+	require.Equal(t, 1, h.Shutdown())
+	codes := map[int]bool{}
 	for range 2 {
 		exited := await[Exited](h)
 		require.True(t, exited.Intended, exited)
-		require.Zero(t, exited.Exit)
+		codes[exited.Exit.Code] = true
 	}
+	require.Equal(t, map[int]bool{0: true, 3: true}, codes)
+	require.Empty(t, h.Workers())
 }
 
 // A worker that retires must serve until its replacement is ready, and leave then.
