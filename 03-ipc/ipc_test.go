@@ -110,6 +110,7 @@ func TestErrors(t *testing.T) {
 		{[]string{"-child", "./no/such/program"}, 1, "no such file or directory"},
 		{[]string{"-child", file}, 1, "permission denied"},
 		{[]string{"-child", "true"}, 1, "the child ended without a message"},
+		{[]string{"-child", clitest.Script(t, "echo 42 >&3; exit 2")}, 1, "the child failed: code 2"},
 	}
 	for _, test := range tests {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
