@@ -69,6 +69,9 @@ func demonstrate(ctx context.Context, o options) error {
 	var watching sync.WaitGroup
 	watching.Go(s.watch)
 	err = s.play(ctx)
+	if ctx.Err() != nil {
+		say.Print("stopping: the workers finish their requests")
+	}
 	p.Shutdown(context.Background())
 	watching.Wait()
 	if err != nil {

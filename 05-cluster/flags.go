@@ -221,6 +221,6 @@ const hintAfter = 5 * time.Second
 
 // printListenHint says why no worker may listen.
 func printListenHint() {
-	say.Printf("no worker listens after %v. The process that this primary starts must\n"+
-		"  listen itself: npm start, for one, starts the server in another process", hintAfter)
+	say.Printf("no worker listens after %v. The program must call listen, in the process\n"+
+		"  that this primary starts: npm start, for one, starts the server in another", hintAfter)
 }

@@ -34,7 +34,8 @@ type (
 		Reason          Reason // of any other exit
 		// Why is why we have killed it, or its last error, or "".
 		Why string
-		// Returned is how many connections it had not accepted: other workers get them.
+		// Returned is how many connections it had not accepted: other workers get them,
+		// unless the port is closed.
 		Returned int
 	}
 	// Rejected: connections were reset, because the port had no worker for
@@ -76,9 +77,9 @@ func (e Exit) String() string {
 	case 0:
 		return text
 	case 1:
-		return text + "; another worker gets the connection that it had not accepted"
+		return text + "; 1 connection that it had not accepted came back"
 	}
-	return fmt.Sprintf("%s; other workers get the %d connections that it had not accepted", text, e.Returned)
+	return fmt.Sprintf("%s; %d connections that it had not accepted came back", text, e.Returned)
 }
 
 func (e RestartDelayed) String() string {
@@ -90,7 +91,7 @@ func (e RestartDelayed) String() string {
 }
 
 func (e Rejected) String() string {
-	return fmt.Sprintf("no worker at %s: %d connections were reset", e.Address, e.Connections)
+	return fmt.Sprintf("no worker at %s; connections that were reset: %d", e.Address, e.Connections)
 }
 
 // Events returns what happens, in order. It holds 1000 events for a slow reader, and drops

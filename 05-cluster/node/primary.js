@@ -28,11 +28,16 @@ cluster.setupPrimary({
 
 let stopping = false
 
-cluster.on('fork', (worker) => say(`worker ${worker.id} is started as pid ${worker.process.pid}`))
-cluster.on('listening', (worker, { address, port }) => say(`worker ${worker.id} listens on http://${address}:${port}`))
+cluster.on('fork', (worker) => {
+  say(`worker ${worker.process.pid} is started`)
+  // A message may be written to a worker that has just ended. Without a listener, that error
+  // would end the primary.
+  worker.on('error', (err) => say(`worker ${worker.process.pid}: ${err.message}`))
+})
+cluster.on('listening', (worker, { address, port }) => say(`worker ${worker.process.pid} listens on http://${address}:${port}`))
 cluster.on('exit', (worker, code, signal) => {
   const how = worker.exitedAfterDisconnect ? 'has left' : 'failed'
-  say(`worker ${worker.id} ${how} (${signal ? `signal ${signal}` : `code ${code}`})`)
+  say(`worker ${worker.process.pid} ${how} (${signal ? `signal ${signal}` : `code ${code}`})`)
   if (!stopping) cluster.fork()
 })
 
