@@ -9,7 +9,8 @@ import (
 )
 
 // Listen is net.Listen for a worker, on tcp, tcp4, tcp6 and unix. The port belongs to the
-// primary, and all workers at the same address share it. In a primary, it is net.Listen.
+// primary, and all workers at the same address share it. In a worker that must leave already,
+// the error is net.ErrClosed. In a primary, Listen is net.Listen.
 //
 // A connection that Accept returns was not read by any other worker. A server that does not
 // call Accept for a second refuses the connection, and another worker gets it.
@@ -29,8 +30,8 @@ func Listen(network, address string) (net.Listener, error) {
 }
 
 // ListenPacket is net.ListenPacket for a worker, for udp, udp4 and udp6. The workers share the
-// socket: the kernel gives each packet to one of those that wait for it. In a primary,
-// ListenPacket is net.ListenPacket.
+// socket: the kernel gives each packet to one of those that wait for it. The
+// error is net.ErrClosed as for Listen. In a primary, ListenPacket is net.ListenPacket.
 func ListenPacket(network, address string) (net.PacketConn, error) {
 	primary, err := self()
 	if err != nil {
