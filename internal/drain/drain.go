@@ -28,7 +28,7 @@ type Server struct {
 	http     http.Server
 	draining atomic.Bool
 	active   sync.WaitGroup // calls of Serve, and open connections
-	serving  atomic.Int64   // requests
+	serving  atomic.Int64   // requests, but for those whose connection was hijacked
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -40,8 +40,9 @@ func New(handler http.Handler) *Server {
 	s.http = http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			s.serving.Add(1)
-			defer s.serving.Add(-1)
-			own := responseWriter{ResponseWriter: w, draining: &s.draining}
+			done := sync.OnceFunc(func() { s.serving.Add(-1) })
+			defer done()
+			own := responseWriter{ResponseWriter: w, draining: &s.draining, hijacked: done}
 			handler.ServeHTTP(own, r)
 			own.begin()
 		}),

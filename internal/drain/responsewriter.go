@@ -14,6 +14,7 @@ import (
 type responseWriter struct {
 	http.ResponseWriter
 	draining *atomic.Bool
+	hijacked func() // called when the handler takes the connection
 }
 
 // begin runs before anything is written. Once the header is written, it has no effect.
@@ -47,7 +48,11 @@ func (w responseWriter) FlushError() error {
 }
 
 func (w responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return http.NewResponseController(w.ResponseWriter).Hijack()
+	conn, in, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil {
+		w.hijacked()
+	}
+	return conn, in, err
 }
 
 // Unwrap is for http.ResponseController.
