@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+	"log"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,7 +12,10 @@ import (
 	"playing-with-processes/internal/clitest"
 )
 
-func TestMain(m *testing.M) { clitest.Main(m, main) }
+func TestMain(m *testing.M) {
+	say = log.New(io.Discard, "", 0) // a count that takes long prints its progress
+	clitest.Main(m, main)
+}
 
 const name = "01-fork"
 

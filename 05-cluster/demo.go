@@ -156,7 +156,7 @@ func (s *story) showTurns(ctx context.Context) error {
 		s.named = s.named || answers[w.String()] > 0
 	}
 	if !s.named {
-		s.say.Printf("the server's answers do not name its workers, so nothing is counted by worker")
+		s.say.Print("the server's answers do not name its workers, so nothing is counted by worker")
 		return nil
 	}
 	how := map[cluster.Policy]string{

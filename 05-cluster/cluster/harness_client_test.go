@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"bufio"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -83,16 +82,4 @@ func requireReset(t *testing.T, address string) {
 		_, err = conn.Read(make([]byte, 1))
 	}
 	require.ErrorIs(t, err, syscall.ECONNRESET)
-}
-
-// requireRefused waits until connections to an address are refused.
-func requireRefused(t *testing.T, address string) {
-	t.Helper()
-	clitest.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			conn.Close()
-		}
-		return errors.Is(err, syscall.ECONNREFUSED)
-	})
 }

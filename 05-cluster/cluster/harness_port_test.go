@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"playing-with-processes/internal/clitest"
-
 	"github.com/stretchr/testify/require"
 )
 
@@ -30,15 +28,6 @@ func freePort(t *testing.T) int {
 			return port
 		}
 	}
-}
-
-// requirePortFree waits until an address is free.
-func requirePortFree(t *testing.T, address string) {
-	t.Helper()
-	clitest.Eventually(t, func() bool {
-		l, err := net.Listen("tcp", address)
-		return err == nil && l.Close() == nil
-	})
 }
 
 var hasIPv6 = sync.OnceValue(func() bool {

@@ -30,8 +30,8 @@ func Listen(network, address string) (net.Listener, error) {
 }
 
 // ListenPacket is net.ListenPacket for a worker, for udp, udp4 and udp6. The workers share the
-// socket: the kernel gives each packet to one of those that wait for it. The
-// error is net.ErrClosed as for Listen. In a primary, ListenPacket is net.ListenPacket.
+// socket: the kernel gives each packet to one of those that wait for it. The error is
+// net.ErrClosed as for Listen. In a primary, ListenPacket is net.ListenPacket.
 func ListenPacket(network, address string) (net.PacketConn, error) {
 	primary, err := self()
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 
+	"playing-with-processes/internal/clitest"
+
 	"github.com/stretchr/testify/require"
 )
 
@@ -149,7 +151,7 @@ func TestNodeClose(t *testing.T) {
 		for range 2 {
 			workers[0].Signal(syscall.SIGUSR2)
 			h.awaitLine("closed")
-			requirePortFree(t, address)
+			clitest.RequirePortFree(t, address)
 			workers[0].Signal(syscall.SIGUSR2)
 			h.listeningOf(workers[0])
 			require.Equal(t, workers[0].String(), get(t, "tcp", address))

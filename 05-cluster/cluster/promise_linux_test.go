@@ -114,7 +114,7 @@ func TestShutdownServesQueue(t *testing.T) {
 		}
 		ended := make(chan error, 1)
 		go func() { ended <- h.Shutdown(t.Context()) }()
-		requireRefused(t, address)
+		clitest.RequireRefused(t, address)
 		workers[0].Signal(syscall.SIGCONT)
 		for _, conn := range waiting {
 			require.Equal(t, workers[0].String(), body(t, conn))

@@ -111,7 +111,7 @@ func TestUnderNodeListenAgain(t *testing.T) {
 		for range 3 {
 			getPath(t, address, "/")
 			require.Equal(t, "<nil>", getPath(t, control, "/close"))
-			requireRefused(t, address) // once Node knows
+			clitest.RequireRefused(t, address) // once Node knows
 			require.Equal(t, address, getPath(t, control, "/listen?network=tcp&address="+address))
 		}
 		getPath(t, address, "/")

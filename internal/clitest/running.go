@@ -156,10 +156,7 @@ func (r *Running) RequireEndWith(workers []int) {
 			return syscall.Kill(pid, 0) == syscall.ESRCH
 		}, "worker %d has outlived its primary", pid)
 	}
-	Eventually(r.t, func() bool { // another test may have been given the port
-		listener, err := net.Listen("tcp", r.Address)
-		return err == nil && listener.Close() == nil
-	})
+	RequirePortFree(r.t, r.Address) // another test may have been given it for a moment
 }
 
 // Get makes a request, which must be answered.

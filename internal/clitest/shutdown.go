@@ -1,8 +1,6 @@
 package clitest
 
 import (
-	"errors"
-	"net"
 	"os"
 	"syscall"
 	"testing"
@@ -74,13 +72,7 @@ func RequireEndWhileBusy(t *testing.T, nodeWorker string, start StartServer) {
 		r, workers := start(t, "", neverDrained)
 		r.Begin("/slow?ms=60000")
 		require.NoError(t, r.Process.Signal(syscall.SIGTERM))
-		Eventually(t, func() bool { // until every process has closed the socket
-			conn, err := net.Dial("tcp", r.Address)
-			if err == nil {
-				conn.Close()
-			}
-			return errors.Is(err, syscall.ECONNREFUSED)
-		})
+		RequireRefused(t, r.Address) // every process has closed the socket
 		require.NoError(t, r.Process.Kill())
 		r.RequireEndWith(workers)
 	})

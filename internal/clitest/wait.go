@@ -2,9 +2,12 @@ package clitest
 
 import (
 	"context"
+	"errors"
 	"math"
+	"net"
 	"os"
 	"os/exec"
+	"syscall"
 	"testing"
 	"time"
 
@@ -67,6 +70,27 @@ func eventually(t *testing.T, condition func() bool) bool {
 		time.Sleep(pause)
 	}
 	return true
+}
+
+// RequireRefused waits until connections to an address are refused.
+func RequireRefused(t *testing.T, address string) {
+	t.Helper()
+	Eventually(t, func() bool {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+		}
+		return errors.Is(err, syscall.ECONNREFUSED)
+	})
+}
+
+// RequirePortFree waits until an address is free.
+func RequirePortFree(t *testing.T, address string) {
+	t.Helper()
+	Eventually(t, func() bool {
+		l, err := net.Listen("tcp", address)
+		return err == nil && l.Close() == nil
+	})
 }
 
 // soon is how many processes Soon starts: in about a second on an idle machine.

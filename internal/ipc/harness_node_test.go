@@ -62,14 +62,8 @@ func testWithNode(t *testing.T, name string) {
 // it skips the test.
 func node(t *testing.T, program string) *exec.Cmd {
 	t.Helper()
-	path, err := exec.LookPath("node")
-	if err != nil {
-		if os.Getenv("REQUIRE_NODE") != "" {
-			t.Fatal("REQUIRE_NODE is set and there is no node")
-		}
-		t.Skip("no node here: this test needs the real thing")
-	}
-	cmd := exec.Command(path, "-e", program, "--")
+	clitest.NeedNode(t)
+	cmd := exec.Command("node", "-e", program, "--")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	return cmd
 }
