@@ -5,6 +5,8 @@ GO ?= go
 GOFMT = $(shell $(GO) env GOROOT)/bin/gofmt
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 FUZZTIME ?= 1m
+# Without this the race detector makes each test binary take a second to exit.
+export GORACE ?= atexit_sleep_ms=0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help build test stress soak lint fuzz bench demo

@@ -33,7 +33,7 @@ type row struct {
 var rows = []row{
 	{label: "$((6*7)) arrives as", args: []string{"say", "$((6*7))"}, show: argument},
 	{label: "the channel", args: []string{"say"}, show: channel},
-	{label: "first output, end", args: []string{"talk"}, show: times},
+	{label: "output at, end at", args: []string{"talk"}, show: times},
 	{label: "missing program", file: "/no/such/program", show: howItEnded},
 	{label: "not executable", file: "/etc/passwd", show: howItEnded},
 	{label: "missing directory", args: []string{"say"}, opts: Options{Dir: "/no/such/directory"}, show: howItEnded},

@@ -40,7 +40,7 @@ func parseTable(out string) map[string][]string {
 
 // requireTable requires that each cell shows what its method does.
 func requireTable(t *testing.T, table map[string][]string) {
-	for i, cell := range takeRow(t, table, "first output, end", `^\d+, \d+ ms$`) {
+	for i, cell := range takeRow(t, table, "output at, end at", `^\d+, \d+ ms$`) {
 		var first, last int
 		_, err := fmt.Sscanf(cell, "%d, %d ms", &first, &last)
 		require.NoError(t, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"log"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -65,6 +66,8 @@ func run(ctx context.Context, args []string) error {
 		return demonstrate(ctx)
 	case flags.NArg() < 2:
 		return cli.UsageError("a METHOD and a PROGRAM are needed")
+	case strings.HasPrefix(flags.Arg(1), "-"):
+		return cli.Usagef("%s must come before the METHOD", flags.Arg(1))
 	}
 	o.method, o.program, o.args = flags.Arg(0), flags.Arg(1), flags.Args()[2:]
 	return runOnce(ctx, o)

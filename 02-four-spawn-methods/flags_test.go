@@ -25,6 +25,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"-killSignal", "SIGFOO", "exec", "true"}, "-killSignal SIGFOO: there is no such signal"},
 		{[]string{"-cwd", "/"}, "a METHOD and a PROGRAM are needed"},
 		{[]string{"exec"}, "a METHOD and a PROGRAM are needed"},
+		{[]string{"exec", "-timeout", "1s", "true"}, "-timeout must come before the METHOD"},
 		{[]string{"system", "true"}, `"system" is none of spawn, exec, execFile, fork`},
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {

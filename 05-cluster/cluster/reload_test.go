@@ -80,7 +80,7 @@ func TestReloadBad(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachWorker(t, func(t *testing.T, worker []string) {
-				const n = 3
+				const n = 2
 				timeout := clitest.Never
 				if name == "never listens" {
 					timeout = enoughToStart(t)
@@ -98,7 +98,7 @@ func TestReloadBad(t *testing.T) {
 				err := h.Reload(t.Context())
 				require.ErrorContains(t, err, bad.cause)
 				h.requireStatus(n, failedReload(0, n, err), allListening(n)...)
-				require.Equal(t, []int{1, 2, 3}, h.ids())
+				require.Equal(t, []int{1, 2}, h.ids())
 				for _, clients := range all {
 					before := clients.Snapshot().Requests()
 					clitest.Eventually(t, func() bool { return clients.Snapshot().Requests() > before+n })

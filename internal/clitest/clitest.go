@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"playing-with-processes/internal/demo"
 )
 
 // playMain makes a test binary behave as the command itself.
@@ -210,7 +212,7 @@ func Rest() time.Duration {
 	if Soak() {
 		return 0
 	}
-	return 5 * time.Millisecond
+	return demo.Rest
 }
 
 // Times returns how often a test repeats its steps.

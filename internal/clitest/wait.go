@@ -93,15 +93,19 @@ func RequirePortFree(t *testing.T, address string) {
 	})
 }
 
-// soon is how many processes Soon starts: in about a second on an idle machine.
-const soon = 400
+// Soon gives up when this much time has passed and this many processes have run.
+const (
+	soon          = 5 * time.Second
+	soonProcesses = 400
+)
 
-// Soon requires that condition returns true before this process has started and awaited some
-// other processes, one after the other. On a busy machine they take longer, as does what the
-// test waits for.
+// Soon requires that condition returns true within some seconds. On a busy machine they are
+// more, because meanwhile this process starts and awaits others, one after the other, and
+// those take longer then, as does what the test waits for.
 func Soon(t *testing.T, condition func() bool, failure ...any) {
 	t.Helper()
-	for range soon {
+	begun := time.Now()
+	for i := 0; i < soonProcesses || time.Since(begun) < soon; i++ {
 		if condition() {
 			return
 		}
