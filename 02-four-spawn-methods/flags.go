@@ -4,7 +4,9 @@ import (
 	"context"
 	"flag"
 	"log"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -53,6 +55,9 @@ func run(ctx context.Context, args []string) error {
 	if err := cli.Parse(flags, args); err != nil {
 		return err
 	}
+	// Otherwise a program in a process group of its own would be stopped when it prints to
+	// a terminal after `stty tostop`. It inherits this.
+	signal.Ignore(syscall.SIGTTOU)
 	o.KillSignal = unix.SignalNum(*killSignal)
 	say = cli.NewLogger("parent")
 	switch {

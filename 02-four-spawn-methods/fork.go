@@ -32,7 +32,9 @@ func Fork(ctx context.Context, opts Options, file string, args ...string) (*Chil
 		}
 		return nil, startError(opts, file, err)
 	}
-	return &Child{child, watch(ctx, opts, child.Pid(), child.Wait)}, nil
+	r := watch(ctx, opts, child.Pid(), func() {}, child.Wait)
+	go r.reap() // ends the messages, though a descendant may hold the channel
+	return &Child{child, r}, nil
 }
 
 // Wait waits for the exit. It returns an *ExitError if the program did not end with code 0, or

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,6 +44,39 @@ func TestDeadlineAndGrandchildren(t *testing.T) {
 			for _, pid := range []int{normal, ignoring} {
 				clitest.Eventually(t, func() bool { return !alive(pid) }, "a signal takes a moment")
 			}
+		})
+	}
+}
+
+// When the context ends after the program's own exit, the descendants that hold its streams
+// must end: otherwise the method would wait for them.
+func TestDeadlineAfterExit(t *testing.T) {
+	const script = `sleep 600 & echo $! >"$0"; exit 3`
+	for name, run := range map[string]func(ctx context.Context, file string) error{
+		"spawn": func(ctx context.Context, file string) error {
+			return trySpawn(ctx, Options{}, shell, "-c", script, file).err
+		},
+		"execFile": func(ctx context.Context, file string) error {
+			return tryExecFile(ctx, Options{}, shell, "-c", script, file).err
+		},
+		"exec": func(ctx context.Context, file string) error {
+			_, _, err := Exec(ctx, Options{}, strings.ReplaceAll(script, `"$0"`, Quote(file)))
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), clitest.Enough(t, 200))
+			defer cancel()
+			file := filepath.Join(t.TempDir(), "pid")
+			exit, ok := errors.AsType[*ExitError](run(ctx, file))
+			require.True(t, ok)
+			require.Equal(t, 3, exit.Code)
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+			require.NoError(t, err)
+			clitest.Eventually(t, func() bool { return !alive(pid) })
 		})
 	}
 }

@@ -10,6 +10,9 @@ import (
 	"os/exec"
 	"sync"
 	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"playing-with-processes/internal/ipc"
 )
@@ -72,34 +75,73 @@ func withoutInterpreter(err error) (path string, ok bool) {
 	return "", false
 }
 
-// running is a started program. The end of its context signals it.
+// running is a started program. The end of its context signals it and its descendants, also
+// those that it has left behind, as long as it is not reaped: until then its pid, which is the
+// id of its group, cannot belong to another process.
 type running struct {
-	ctx    context.Context
-	pid    int
-	signal syscall.Signal
-	exited chan struct{} // closed when it has
+	ctx      context.Context
+	pid      int
+	signal   syscall.Signal
+	exited   chan struct{} // closed when it has
+	signaled chan struct{} // closed when the end of ctx has signaled it
+	reap     func()        // waits for the exit and reaps the program, once
 
 	mu      sync.Mutex
-	over    bool // the pid may belong to another process by now
-	killed  bool // the signal was sent
+	reaped  bool
+	killed  bool // it was signaled before its exit
 	exit    ipc.Exit
 	waitErr error
 }
 
-// watch waits for the end of a program with wait, and signals it when ctx ends.
-func watch(ctx context.Context, opts Options, pid int, wait func() (ipc.Exit, error)) *running {
-	signal := cmp.Or(opts.KillSignal, syscall.SIGTERM)
-	r := &running{ctx: ctx, pid: pid, signal: signal, exited: make(chan struct{})}
-	release := context.AfterFunc(ctx, r.kill)
-	go func() {
-		exit, err := wait()
-		release()
+// watch signals a program when ctx ends. wait waits for its end and reaps it; onExit is called
+// before.
+func watch(ctx context.Context, opts Options, pid int, onExit func(), wait func() (ipc.Exit, error)) *running {
+	r := &running{
+		ctx:      ctx,
+		pid:      pid,
+		signal:   cmp.Or(opts.KillSignal, syscall.SIGTERM),
+		exited:   make(chan struct{}),
+		signaled: make(chan struct{}),
+	}
+	release := context.AfterFunc(ctx, func() {
+		r.kill()
+		close(r.signaled)
+	})
+	r.reap = sync.OnceFunc(func() {
+		<-r.exited
+		if !release() {
+			<-r.signaled
+		}
 		r.mu.Lock()
-		r.over, r.exit, r.waitErr = true, exit, err
-		r.mu.Unlock()
+		defer r.mu.Unlock()
+		r.exit, r.waitErr = wait()
+		r.reaped = true
+	})
+	go func() {
+		awaitExit(pid)
 		close(r.exited)
+		onExit()
 	}()
 	return r
+}
+
+// awaitExit waits for the exit of a child, and does not reap it.
+func awaitExit(pid int) {
+	const byPid = 1 // P_PID of waitid(2)
+	var info [128]byte
+	for errno := syscall.EINTR; errno == syscall.EINTR; {
+		_, _, errno = syscall.Syscall6(syscall.SYS_WAITID, byPid, uintptr(pid),
+			uintptr(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOWAIT, 0, 0)
+	}
+}
+
+func (r *running) hasExited() bool {
+	select {
+	case <-r.exited:
+		return true
+	default:
+		return false
+	}
 }
 
 // kill signals the program and its descendants: child.kill. Like Node's, it does not wait for
@@ -107,21 +149,22 @@ func watch(ctx context.Context, opts Options, pid int, wait func() (ipc.Exit, er
 func (r *running) kill() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.over {
+	if r.reaped {
 		return
 	}
+	exited := r.hasExited()
 	err := syscall.Kill(-r.pid, r.signal)
 	if err != nil { // it has moved to another group
 		err = syscall.Kill(r.pid, r.signal)
 	}
-	r.killed = r.killed || err == nil
+	r.killed = r.killed || err == nil && !exited
 	syscall.Kill(-r.pid, syscall.SIGCONT) // a stopped program would not handle the signal
 }
 
 // Wait waits for the exit. It returns an *ExitError if the program did not end with code 0, or
 // was canceled.
 func (r *running) Wait() error {
-	<-r.exited
+	r.reap()
 	if r.waitErr != nil {
 		return r.waitErr
 	}

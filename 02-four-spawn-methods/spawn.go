@@ -21,7 +21,8 @@ type Process struct {
 // end, and then call Wait. After an error no program runs; the error matches fs.ErrNotExist,
 // fs.ErrPermission, or another errno.
 //
-// The end of ctx signals the program and its descendants.
+// The end of ctx signals the program and its descendants, also after the program's exit, until
+// Wait is called.
 func Spawn(ctx context.Context, opts Options, file string, args ...string) (*Process, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -42,13 +43,12 @@ func Spawn(ctx context.Context, opts Options, file string, args ...string) (*Pro
 	wait := func() (ipc.Exit, error) {
 		// Not cmd.Wait, which would close the other streams as well.
 		state, err := cmd.Process.Wait()
-		stdin.Close()
 		if err != nil {
 			return ipc.Exit{}, err
 		}
 		return ipc.ExitOf(state), nil
 	}
-	return &Process{stdin, stdout, stderr, watch(ctx, opts, cmd.Process.Pid, wait)}, nil
+	return &Process{stdin, stdout, stderr, watch(ctx, opts, cmd.Process.Pid, func() { stdin.Close() }, wait)}, nil
 }
 
 // Wait waits for the exit and closes the streams. It returns an *ExitError if the program did
