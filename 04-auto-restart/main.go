@@ -49,7 +49,7 @@ func keepServing(ctx context.Context, server net.Listener, o options, notify fun
 		Message:      handleNotice,
 		Disconnected: func(w *supervise.Worker, _ error) { watchdogOf(w).stop() },
 		AskToLeave: func(ctx context.Context, w *supervise.Worker) {
-			w.Send(ctx, notice{Act: actStop}) // workers[pid].kill()
+			w.Send(ctx, stopNotice(ctx)) // workers[pid].kill()
 		},
 		Notify:       notify,
 		Restart:      &o.policy,

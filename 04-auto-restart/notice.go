@@ -1,6 +1,9 @@
 package main
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // notice is every message between primary and worker but the word "server", with which the
 // listening socket comes as in the notes.
@@ -9,6 +12,8 @@ type notice struct {
 	// Heartbeat comes with ready: the worker promises a message at least every so many
 	// milliseconds, up to a minute. A worker without a promise is not watched.
 	Heartbeat float64 `json:"heartbeat,omitzero"`
+	// Within comes with stop: how many milliseconds the worker has.
+	Within int64 `json:"within,omitzero"`
 }
 
 const (
@@ -17,6 +22,12 @@ const (
 	actRetire = "retire"    // from a worker: replace me; the book's suicide signal
 	actStop   = "stop"      // from the primary: stop accepting, finish your requests, and exit
 )
+
+// stopNotice returns the notice for a worker whose time is up when ctx ends.
+func stopNotice(ctx context.Context) notice {
+	deadline, _ := ctx.Deadline()
+	return notice{Act: actStop, Within: time.Until(deadline).Milliseconds()}
+}
 
 // interval returns the promised interval, or 0.
 func (n notice) interval() time.Duration {

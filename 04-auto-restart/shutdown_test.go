@@ -18,6 +18,9 @@ func TestEndWithPrimary(t *testing.T) {
 	t.Parallel()
 	clitest.RequireEndWhileBusy(t, nodeWorker, startTwo)
 	clitest.RequireEndWithInterrupt(t, nodeWorker, startTwo)
+	t.Run("SIGTERM to all", func(t *testing.T) {
+		clitest.Each(t, nodeWorker, func(t *testing.T, worker string) { clitest.RequireEndWithAll(t, worker, startTwo) })
+	})
 }
 
 // While the primary is stopped, as by Ctrl-Z, the workers serve on. When it continues, it

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log"
 	"net"
 	"net/http"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"playing-with-processes/internal/cli"
@@ -13,6 +16,10 @@ import (
 	"playing-with-processes/internal/drain"
 	"playing-with-processes/internal/ipc"
 )
+
+// defaultWithin is how long a worker that is stopped finishes its requests, in milliseconds, if
+// the primary does not say.
+const defaultWithin = 5000
 
 // beatInterval is what a worker promises. Its cost is one small message.
 const beatInterval = time.Second
@@ -34,14 +41,18 @@ func worker(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if listener, err := message.Listener(); err == nil {
+		listener, err := message.Listener()
+		if err == nil {
 			go serve(server, listener, primary)
 			continue
+		}
+		if !errors.Is(err, ipc.ErrNoHandle) { // this process is short of descriptors
+			return err
 		}
 		var n notice
 		if message.Decode(&n) == nil && n.Act == actStop {
 			go func() {
-				setStopped(stop(ctx, server))
+				setStopped(stop(server, n.Within))
 				primary.Disconnect()
 			}()
 		}
@@ -88,13 +99,13 @@ func beat(primary *ipc.Channel) {
 	}
 }
 
-// stop accepts no more connections, and finishes the requests. SIGTERM means two things: while
-// the worker serves, that it must be replaced; during stop, that the primary has waited long
-// enough. If the first has ended ctx, the second ends the process.
-func stop(ctx context.Context, server *drain.Server) error {
-	if ctx.Err() != nil {
-		ctx = context.Background()
-	}
+// stop accepts no more connections, and finishes the requests within some milliseconds. From
+// now on SIGTERM changes nothing: systemd and pkill send it to primary and workers together,
+// and the primary when the time is over.
+func stop(server *drain.Server, within int64) error {
+	signal.Ignore(syscall.SIGTERM)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(cmp.Or(within, defaultWithin))*time.Millisecond)
+	defer cancel()
 	return server.Drain(ctx)
 }
 

@@ -16,6 +16,10 @@ func TestEndWithPrimary(t *testing.T) {
 	t.Parallel()
 	clitest.RequireEndWhileBusy(t, nodeWorker, startTwo)
 	clitest.RequireEndWithInterrupt(t, nodeWorker, startTwo)
+	t.Run("SIGTERM to all", func(t *testing.T) { // it would end a Node worker, which does not handle it
+		t.Parallel()
+		clitest.RequireEndWithAll(t, "", startTwo)
+	})
 }
 
 // A reload that a shutdown cancels is no failure.

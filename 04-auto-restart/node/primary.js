@@ -93,7 +93,7 @@ function exitIfLast () {
 
 // The stop ladder: ask, SIGTERM, SIGKILL.
 function stop (worker) {
-  if (worker.connected) worker.send({ act: 'stop' })
+  if (worker.connected) worker.send({ act: 'stop', within: drainTimeout })
   setTimeout(() => worker.kill('SIGTERM'), drainTimeout).unref()
   setTimeout(() => worker.kill('SIGKILL'), drainTimeout + 1000).unref()
 }

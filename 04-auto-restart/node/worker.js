@@ -35,7 +35,7 @@ function tell (notice) { if (process.connected) process.send(notice) }
 
 process.on('message', (message, handle) => {
   if (message === 'server') serve(handle)
-  if (message?.act === 'stop') leave()
+  if (message?.act === 'stop') leave(message.within)
 })
 
 // serve listens on the handle, which is a net.Server or a bare socket.
@@ -49,21 +49,18 @@ function serve (handle) {
 
 let leaving = false
 
-// leave accepts no more connections, and finishes the requests. http's own close() would also
-// close idle connections and, since Node 26, those with their first request on its way.
-function leave () {
+// leave accepts no more connections, and finishes the requests within some milliseconds. http's
+// own close() would also close idle connections and, since Node 26, those with their first
+// request on its way.
+function leave (within = 5000) {
   leaving = true
+  setTimeout(cutOff, within).unref()
   net.Server.prototype.close.call(server, () => process.disconnect())
 }
 
-// On SIGTERM the worker asks to be replaced. A second SIGTERM, or one while the worker leaves,
-// ends it at once.
-let asked = false
-process.on('SIGTERM', () => {
-  if (asked || leaving) cutOff()
-  asked = true
-  retire()
-})
+// On SIGTERM the worker asks to be replaced. While it leaves, SIGTERM changes nothing: systemd and
+// pkill send it to primary and workers together, and the primary when the time is over.
+process.on('SIGTERM', () => leaving || retire())
 
 // cutOff ends the process. Its exit code says whether that was too early.
 function cutOff () {

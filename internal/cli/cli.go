@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Exit codes of every command. A shell reports 130 for a command that Ctrl-C has ended:
@@ -60,7 +61,8 @@ func Unfinished(workers int) error {
 var ErrInterrupted = errors.New("interrupted")
 
 // Main runs a command and ends the process. The context of run ends with Ctrl-C, with
-// SIGTERM, or when the terminal is closed; a second such signal ends the process at once.
+// SIGTERM, or when the terminal is closed; a second such signal, unless it comes within
+// SecondSignal, ends the process at once.
 // Main reports the error of run in one line, and in the exit code: 2 for a UsageError, 1
 // for a LastingError, 130 for ErrInterrupted and for any other error after the context has
 // ended, and 1 for every other error. For flag.ErrHelp it prints the usage.
@@ -70,31 +72,48 @@ func Main(name, usage string, run func(ctx context.Context, args []string) error
 	os.Exit(exitCode(name, usage, err, ctx.Err() != nil))
 }
 
+// SecondSignal is when a signal counts as the second one. Before, it is the first one again:
+// timeout(1) signals a process and then its group, and after Ctrl-C npm sends SIGINT to a
+// process that has it from the terminal.
+const SecondSignal = 200 * time.Millisecond
+
 // untilSignal returns a context that ends with the first signal.
 func untilSignal() context.Context {
-	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
-		signals = append(signals, syscall.SIGHUP)
+	// The first process of a container ignores each signal that it does not handle
+	// (pid_namespaces(7)). Their default action would not end the process, so we must.
+	init := os.Getpid() == 1
+	signals := []os.Signal{syscall.SIGTERM}
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if init || !signal.Ignored(s) { // as SIGINT is in a script's background job, and SIGHUP under nohup
+			signals = append(signals, s)
+		}
 	}
-	// A script's background job ignores SIGINT from the start, and the first process of
-	// a container ignores each signal that it does not handle (pid_namespaces(7)): their
-	// default action would not end the process, so we must.
-	exitOurselves := signal.Ignored(os.Interrupt) || os.Getpid() == 1
 	received := make(chan os.Signal, 1)
 	signal.Notify(received, signals...)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		<-received
-		if !exitOurselves {
-			signal.Stop(received) // the next signal ends the process
-		}
 		cancel()
-		if exitOurselves {
-			<-received
-			os.Exit(exitInterrupted)
+		receiveFor(received, SecondSignal)
+		if !init {
+			signal.Stop(received) // the next signal ends the process
+			return
 		}
+		<-received
+		os.Exit(exitInterrupted)
 	}()
 	return ctx
+}
+
+// receiveFor receives signals, which do nothing, for a while.
+func receiveFor(signals <-chan os.Signal, d time.Duration) {
+	for over := time.After(d); ; {
+		select {
+		case <-signals:
+		case <-over:
+			return
+		}
+	}
 }
 
 // exitCode reports err in one line, and returns the exit code for it.

@@ -1,7 +1,10 @@
 package cli_test
 
 import (
+	"fmt"
 	"os"
+	"regexp"
+	"strconv"
 	"syscall"
 	"testing"
 
@@ -26,4 +29,20 @@ func TestSecondInterruptOfProcess1(t *testing.T) {
 	}
 	cmd.Wait()
 	require.Equal(t, 130, cmd.ProcessState.ExitCode())
+}
+
+// A signal that was ignored from the start must stay ignored, as in a script's background job
+// or under nohup. SIGTERM must end the command.
+func TestIgnoredSignals(t *testing.T) {
+	cmd := clitest.Command(t, "sh", "-c", `trap "" INT HUP; exec "$0" -wait`, clitest.Self(t))
+	startProg(t, cmd)
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+	require.NoError(t, err)
+	mask := regexp.MustCompile(`SigIgn:\t([0-9a-f]+)`).FindSubmatch(status)
+	ignored, err := strconv.ParseUint(string(mask[1]), 16, 64)
+	require.NoError(t, err)
+	const want = 1<<(syscall.SIGINT-1) | 1<<(syscall.SIGHUP-1)
+	require.Equal(t, uint64(want), ignored&want)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, cmd.Wait())
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -59,10 +60,39 @@ func TestSecondInterrupt(t *testing.T) {
 	cmd := clitest.Command(t, clitest.Self(t), "-wait", "run-on")
 	_, lines := startProg(t, cmd)
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	require.True(t, lines.Scan())
-	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	for lines.Scan() { // it prints a line every 10 ms
+		cmd.Process.Signal(os.Interrupt)
+	}
 	cmd.Wait()
 	require.Equal(t, syscall.SIGINT, cmd.ProcessState.Sys().(syscall.WaitStatus).Signal())
+}
+
+// A signal that comes at once after the first one must not count as the second one, whether it
+// is the same, as from timeout(1), or another one.
+func TestSignalSentTwice(t *testing.T) {
+	for _, again := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+		for !testSignalSentTwice(t, again) { // the machine was too slow
+		}
+	}
+}
+
+func testSignalSentTwice(t *testing.T, again syscall.Signal) (inTime bool) {
+	t.Helper()
+	cmd := clitest.Command(t, clitest.Self(t), "-wait", "run-on")
+	_, lines := startProg(t, cmd)
+	begun := time.Now()
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.True(t, lines.Scan()) // it has handled the signal
+	require.NoError(t, cmd.Process.Signal(again))
+	inTime = time.Since(begun) < cli.SecondSignal
+	for i := 0; inTime && i < 3; i++ {
+		require.True(t, lines.Scan(), "%v has ended it", again)
+	}
+	require.NoError(t, cmd.Process.Kill())
+	for lines.Scan() {
+	}
+	cmd.Wait()
+	return inTime
 }
 
 // Command must split a line at blanks, and return nil for a blank line.

@@ -106,6 +106,13 @@ func (r *Running) Output() string {
 	return strings.Join(r.lines, "\n")
 }
 
+// Ended reports whether the server and its workers have ended.
+func (r *Running) Ended() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ended
+}
+
 // End waits for the end of the server, and returns all that was printed.
 func (r *Running) End() string {
 	r.t.Helper()

@@ -95,6 +95,22 @@ func RequireEndWhileBusy(t *testing.T, nodeWorker string, start StartServer) {
 	})
 }
 
+// RequireEndWithAll requires that SIGTERM to the primary and its workers, as from systemd or
+// pkill, cuts off no request.
+func RequireEndWithAll(t *testing.T, worker string, start StartServer) {
+	t.Helper()
+	r, workers := start(t, worker, neverDrained)
+	finished := r.Begin("/slow?ms=1000")
+	require.NoError(t, r.Process.Signal(syscall.SIGTERM))
+	RequireRefused(t, r.Address) // every process leaves
+	for _, pid := range workers {
+		syscall.Kill(pid, syscall.SIGTERM)
+	}
+	require.Regexp(t, `worker \d+`, finished())
+	r.RequireEndWith(workers)
+	require.Zero(t, r.ProcessState.ExitCode())
+}
+
 // RequireEndWithInterrupt requires that Ctrl-C reaches the primary alone, though a terminal
 // sends it to all foreground processes, and that a second Ctrl-C ends the primary at once.
 func RequireEndWithInterrupt(t *testing.T, nodeWorker string, start StartServer) {
@@ -114,7 +130,10 @@ func RequireEndWithInterrupt(t *testing.T, nodeWorker string, start StartServer)
 		r.Begin("/slow?ms=60000")
 		require.NoError(t, r.Process.Signal(os.Interrupt))
 		r.Await("stopping")
-		require.NoError(t, r.Process.Signal(os.Interrupt))
+		Eventually(t, func() bool { // at once it would still be the first one
+			r.Process.Signal(os.Interrupt)
+			return r.Ended()
+		})
 		r.RequireEndWith(workers)
 		require.Equal(t, syscall.SIGINT, r.ProcessState.Sys().(syscall.WaitStatus).Signal())
 	})
