@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -53,12 +54,43 @@ func ExitOf(state *os.ProcessState) Exit {
 // same standard streams: Node's fork('./sub.js') is Fork(Self("sub")). It starts a new
 // process; fork(2) would copy this one, which a Go program cannot do, since the copy
 // would have only one of its threads.
+//
+// The name of the program is the one that this process was started by. If a symbolic link
+// in it has been switched to another release since, Self starts that release.
 func Self(args ...string) *exec.Cmd {
-	path, err := os.Executable()
-	cmd := exec.Command(path, args...)
-	cmd.Err = err
+	cmd := exec.Command(self.path, args...)
+	cmd.Err = self.err
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	return cmd
+}
+
+// self is the path of this program, found while the working directory and PATH are those of
+// the start.
+var self = findSelf()
+
+type selfPath struct {
+	path string
+	err  error
+}
+
+// findSelf prefers the name that the program was called by to os.Executable, in which
+// symbolic links are resolved, if that is the name of this very file.
+func findSelf() selfPath {
+	executable, err := os.Executable()
+	if err != nil {
+		return selfPath{err: err}
+	}
+	found, _ := exec.LookPath(os.Args[0])
+	if name, err := filepath.Abs(found); err == nil && sameFile(name, executable) {
+		return selfPath{path: name}
+	}
+	return selfPath{path: executable}
+}
+
+func sameFile(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
 // Fork starts cmd with a channel to it. It is Config{}.Fork(cmd).
