@@ -120,10 +120,12 @@ func parse(args []string) (o options, err error) {
 // worker.
 func workerCommand(words string) func(*supervise.Worker) *exec.Cmd {
 	return func(*supervise.Worker) *exec.Cmd {
-		if cmd := cli.Command(words); cmd != nil {
-			return cmd
+		cmd := cli.Command(words)
+		if cmd == nil {
+			cmd = ipc.Self("worker")
 		}
-		return ipc.Self("worker")
+		cmd.Stdin = nil // a process group in the background cannot read from the terminal
+		return cmd
 	}
 }
 

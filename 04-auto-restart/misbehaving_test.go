@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"path/filepath"
 	"strconv"
@@ -141,4 +142,15 @@ func TestBrokenSocket(t *testing.T) {
 		}
 	})
 	require.True(t, suspended)
+}
+
+// A worker that is too short of descriptors for the server must say so and end. It would serve
+// nothing, and the primary would wait.
+func TestShortOfDescriptors(t *testing.T) {
+	t.Parallel()
+	for limit := 4; limit < 16; limit++ {
+		r := startScript(t, 1, fmt.Sprintf("ulimit -n %d; exec '%s' worker", limit, clitest.Self(t)))
+		r.Await(`is ready|was never ready \(code \d+\): .`)
+		r.StopUnfinished()
+	}
 }

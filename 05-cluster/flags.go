@@ -29,7 +29,8 @@ Serves HTTP from a cluster of workers and replaces each worker that ends. On
 Ctrl-C or SIGTERM the workers finish their requests, and the primary exits.
 SIGUSR2 reloads: it replaces one worker after the other by what is on the disk
 now, and stops at the first that does not get ready. SIGTTIN adds a worker,
-SIGTTOU removes one.
+SIGTTOU removes one; but a terminal sends both for reasons of its own, so there
+start it with setsid(1).
 
   -addr   the address: 127.0.0.1:1337 by default, any free port with -demo
   -n      how many workers, 1 to 512: by default one for each CPU that this
@@ -175,14 +176,14 @@ func (o options) settings() cluster.Settings {
 
 // command returns what a worker runs: this program, or what -exec names.
 func (o options) command() *exec.Cmd {
-	if o.exec == "" {
-		return ipc.Self("-addr", o.addr)
-	}
-	cmd := exec.Command(o.exec, o.args...)
-	if isScript(o.exec) {
+	cmd := ipc.Self("-addr", o.addr)
+	switch {
+	case isScript(o.exec):
 		cmd = exec.Command("node", append([]string{o.exec}, o.args...)...)
+	case o.exec != "":
+		cmd = exec.Command(o.exec, o.args...)
 	}
-	cmd.Stdout = os.Stdout
+	cmd.Stdin, cmd.Stdout = nil, os.Stdout // a process group in the background cannot read from the terminal
 	return cmd
 }
 

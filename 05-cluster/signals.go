@@ -30,7 +30,12 @@ func control(p *cluster.Primary, status string) (stop func(), err error) {
 		say.Printf("status as JSON: curl %v", listener.Addr())
 	}
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGUSR2, syscall.SIGTTIN, syscall.SIGTTOU)
+	signal.Notify(signals, syscall.SIGUSR2)
+	if hasTerminal() { // which sends these to processes in the background
+		signal.Ignore(syscall.SIGTTIN, syscall.SIGTTOU)
+	} else {
+		signal.Notify(signals, syscall.SIGTTIN, syscall.SIGTTOU)
+	}
 	go func() {
 		for s := range signals {
 			handleSignal(p, s)
@@ -41,6 +46,15 @@ func control(p *cluster.Primary, status string) (stop func(), err error) {
 		close(signals)
 		server.Close()
 	}, nil
+}
+
+// hasTerminal reports whether this process has a controlling terminal.
+func hasTerminal() bool {
+	terminal, err := os.Open("/dev/tty")
+	if err == nil {
+		terminal.Close()
+	}
+	return err == nil
 }
 
 // handleSignal does what a signal asks for; events report the outcome. SIGTTIN and SIGTTOU

@@ -1,8 +1,11 @@
 package supervise
 
 import (
+	"errors"
+	"io"
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 	"time"
 
@@ -26,22 +29,23 @@ type Process struct {
 	exit ipc.Exit      // valid then
 }
 
-// StartProcess forks cmd in a process group of its own, so that the terminal's Ctrl-C reaches only
-// the parent; otherwise a worker would end before it has drained. The process has no
-// standard input. Its standard error is a Stderr, which holds back what it prints if hold
-// is true. cmd belongs to the Process from then on; StartProcess overwrites its Stdin, Stderr and
-// SysProcAttr.
+// StartProcess forks cmd in a process group of its own, so that the terminal's Ctrl-C reaches
+// only the parent; otherwise a worker would end before it has drained. What the process
+// prints to its standard error passes through a Stderr, which holds it back if hold is true,
+// to cmd.Stderr or, if that is nil, to this process's standard error. All else that cmd says
+// is done. cmd belongs to the Process from then on.
 //
 // The caller must range over Messages, or Disconnect: a process may be unable to exit
 // before its messages are read.
 func StartProcess(cfg ipc.Config, cmd *exec.Cmd, hold bool) (*Process, error) {
+	if err := ownGroup(cmd); err != nil {
+		return nil, err
+	}
 	p := &Process{
 		ForkedAt: time.Now(),
-		Stderr:   &Stderr{out: os.Stderr, held: hold},
+		Stderr:   stderrOf(cmd, hold),
 		done:     make(chan struct{}),
 	}
-	cmd.Stdin, cmd.Stderr = nil, p.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	child, err := cfg.Fork(cmd)
 	if err != nil {
 		return nil, err
@@ -49,6 +53,52 @@ func StartProcess(cfg ipc.Config, cmd *exec.Cmd, hold bool) (*Process, error) {
 	p.Child = child
 	go p.wait()
 	return p, nil
+}
+
+// ownGroup makes cmd lead a process group of its own, as the leader of a session does anyway.
+func ownGroup(cmd *exec.Cmd) error {
+	var attr syscall.SysProcAttr
+	if cmd.SysProcAttr != nil {
+		attr = *cmd.SysProcAttr
+	}
+	if attr.Pgid != 0 {
+		return errors.New("SysProcAttr.Pgid: a worker leads a process group of its own")
+	}
+	attr.Setpgid = !attr.Setsid
+	cmd.SysProcAttr = &attr
+	return nil
+}
+
+// stderrOf puts a Stderr in front of the standard error of cmd. If that is the standard output
+// as well, it is still used by one goroutine at a time, as os/exec promises.
+func stderrOf(cmd *exec.Cmd, hold bool) *Stderr {
+	s := &Stderr{out: os.Stderr, held: hold}
+	if cmd.Stderr != nil {
+		s.out = cmd.Stderr
+	}
+	if _, file := cmd.Stdout.(*os.File); !file && sameWriter(cmd.Stdout, cmd.Stderr) {
+		both := &lockedWriter{w: cmd.Stderr}
+		cmd.Stdout, s.out = both, both
+	}
+	cmd.Stderr = s
+	return s
+}
+
+func sameWriter(a, b io.Writer) bool {
+	defer func() { recover() }() // comparing values of some types panics: they are not the same
+	return a != nil && a == b
+}
+
+// lockedWriter lets one goroutine at a time write.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
 }
 
 // wait waits for the end of the process, and kills the rest of its group: a process that it

@@ -1,9 +1,11 @@
 package supervise
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -28,10 +30,72 @@ func replaceStderr(t *testing.T) (read *os.File) {
 	return read
 }
 
+// What the caller says in the command must be done.
+func TestCommandIsHonored(t *testing.T) {
+	file, err := os.Open(os.DevNull)
+	require.NoError(t, err)
+	defer file.Close()
+	var printed, complained bytes.Buffer
+	cmd := exec.Command("sh", "-c", `cat; pwd; echo $NAME; ls -l /dev/fd/3 >&2; echo $NODE_CHANNEL_FD >&2; ps -o sid= -p $$ >&2; echo $$ >&2`)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader("input\n"), &printed, &complained
+	cmd.Dir, cmd.Env = "/usr", []string{"NAME=value", "PATH=" + os.Getenv("PATH")}
+	cmd.ExtraFiles = []*os.File{file}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	<-start(t, cmd, false).Done()
+	require.Equal(t, "input\n/usr\nvalue\n", printed.String())
+	lines := strings.Split(complained.String(), "\n")
+	require.Contains(t, lines[0], os.DevNull)
+	require.Equal(t, "4", lines[1])
+	require.Equal(t, lines[3], strings.TrimSpace(lines[2]), "it leads a session")
+}
+
+// A worker must run as the user that the command names.
+func TestCredentialIsHonored(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root, to become another user")
+	}
+	var printed bytes.Buffer
+	cmd := exec.Command("id", "-u")
+	cmd.Stdout = &printed
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	<-start(t, cmd, false).Done()
+	require.Equal(t, "65534\n", printed.String())
+}
+
+// One writer for both outputs must not be called from two goroutines at the same time.
+func TestOneWriterForBothOutputs(t *testing.T) {
+	var printed bytes.Buffer
+	cmd := exec.Command("sh", "-c", "for i in 1 2 3 4 5 6 7 8; do echo out; echo err >&2; done")
+	cmd.Stdout, cmd.Stderr = &printed, &printed
+	<-start(t, cmd, false).Done()
+	require.Equal(t, 8, strings.Count(printed.String(), "out\n"))
+	require.Equal(t, 8, strings.Count(printed.String(), "err\n"))
+}
+
+// What cannot be done must be an error that names it, and the context of a command must end
+// the process.
+func TestCommandIsRefused(t *testing.T) {
+	cmd := exec.Command("true")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pgid: os.Getpid()}
+	_, err := StartProcess(ipc.Config{}, cmd, false)
+	require.ErrorContains(t, err, "SysProcAttr.Pgid")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	p := start(t, exec.CommandContext(ctx, "sleep", "600"), false)
+	cancel()
+	<-p.Done()
+	require.Equal(t, syscall.SIGKILL, p.Exit().Signal)
+}
+
 // startScript starts a shell script as a process.
 func startScript(t *testing.T, hold bool, script string) *Process {
 	t.Helper()
-	p, err := StartProcess(ipc.Config{}, exec.Command("sh", "-c", script), hold)
+	return start(t, exec.Command("sh", "-c", script), hold)
+}
+
+func start(t *testing.T, cmd *exec.Cmd, hold bool) *Process {
+	t.Helper()
+	p, err := StartProcess(ipc.Config{}, cmd, hold)
 	require.NoError(t, err)
 	go func() {
 		for range p.Messages() {

@@ -1,7 +1,7 @@
 package supervise
 
 import (
-	"os"
+	"io"
 	"sync"
 
 	"playing-with-processes/internal/cli"
@@ -10,14 +10,13 @@ import (
 // maxBacklog bounds the bytes that wait to be written.
 const maxBacklog = 64 << 10
 
-// Stderr passes what a process prints to this process's standard error. While it is held, it
-// only keeps the last 64 KiB: in a crash loop each process prints the same. It may be used
-// from any goroutine.
+// Stderr passes on what a process prints. While it is held, it only keeps the last 64 KiB: in a
+// crash loop each process prints the same. It may be used from any goroutine.
 //
-// It never blocks. If this process's standard error is not read, as after Ctrl-S, what does
-// not fit into 64 KiB is dropped, and supervision goes on.
+// It never blocks. If out does not take it, as a terminal after Ctrl-S, what does not fit into
+// 64 KiB is dropped, and supervision goes on.
 type Stderr struct {
-	out     *os.File
+	out     io.Writer
 	mu      sync.Mutex
 	held    bool
 	tail    cli.TailBuffer

@@ -16,8 +16,10 @@ import (
 	"maps"
 	"math"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"playing-with-processes/internal/ipc"
@@ -107,7 +109,11 @@ const noSlot = -1
 
 // New returns a supervisor, and starts cfg.Workers workers. The caller must call Shutdown in
 // the end, or Close, Leave and Wait.
+//
+// From now on this process ignores SIGTTOU, and so do the workers: they are not in the
+// foreground of their terminal, and after `stty tostop` would be stopped when they print.
 func New(cfg Config) *Supervisor {
+	signal.Ignore(syscall.SIGTTOU)
 	cfg = cfg.withDefaults()
 	s := &Supervisor{
 		cfg:     cfg,

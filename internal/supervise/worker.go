@@ -14,6 +14,10 @@ import (
 // floods its channel is slowed down, and one that sends a lot hardly notices.
 const FreeMessages = 64
 
+// drainedGrace is how long a worker that has finished its requests may take to exit before it is
+// sent SIGTERM.
+const drainedGrace = 500 * time.Millisecond
+
 // startTicks is how many parts ReadyTimeout is counted in.
 const startTicks = 10
 
@@ -48,6 +52,7 @@ type Worker struct {
 	state           State
 	slot            int    // or noSlot
 	retireWhenReady bool   // MarkRetiring came before MarkReady
+	drained         bool   // it has finished its requests
 	killedFor       string // why we have killed it, or ""
 	exited          Exited // valid when the state is Gone
 }
@@ -72,6 +77,7 @@ func (w *Worker) run() {
 	last := w.readLoop()
 	w.setState(Disconnected)
 	cfg.Disconnected(w, last)
+	w.endDrained()
 	// It may have closed only its channel, and still be serving its last requests.
 	if !w.WaitTimeout(cfg.DrainTimeout) {
 		w.Terminate()
@@ -118,6 +124,19 @@ func (w *Worker) watchStart() {
 	if w.state == Starting && !s.reload.isCandidate(w) { // a reload has its own timeout
 		w.killBecause(fmt.Sprintf("still starting after %v", timeout))
 	}
+}
+
+// endDrained ends a worker that was to leave, has disconnected, and runs on. As in Node, the end
+// of its channel means that it has finished its requests, and only a timer or a database keeps
+// it running.
+func (w *Worker) endDrained() {
+	if w.State() != Leaving || w.WaitTimeout(drainedGrace) {
+		return
+	}
+	w.supervisor.mu.Lock()
+	w.drained = true
+	w.supervisor.mu.Unlock()
+	w.Signal(syscall.SIGTERM)
 }
 
 // setState is enter for a caller without the lock.
@@ -263,7 +282,7 @@ func (w *Worker) handleExit() {
 	s.cfg.Notify(w.exited)
 	switch {
 	case w.exited.Intended:
-		if w.exited.Exit != (ipc.Exit{}) {
+		if !w.finished() {
 			s.unfinished++
 		}
 	case s.reload.isCandidate(w):
@@ -273,6 +292,11 @@ func (w *Worker) handleExit() {
 		s.failed(w.slot, w, w.exited.String())
 	}
 	s.startDue()
+}
+
+// finished reports whether a worker that was to leave has finished its requests.
+func (w *Worker) finished() bool {
+	return w.exited.Exit == (ipc.Exit{}) || w.drained && w.exited.Exit.Signal == syscall.SIGTERM
 }
 
 func (w *Worker) exitEvent() Exited {
