@@ -23,11 +23,14 @@ type primaryConn struct {
 	leave     chan struct{} // closed when it is time to leave
 	drainTime time.Duration // for Serve; valid then
 
-	mu       sync.Mutex // guards the fields below
-	seq      int64
-	requests map[int64]request // by the seq of their message
-	servers  map[string]server // by key
-	indexes  map[string]index  // by the key with index 0
+	mu           sync.Mutex // guards the fields below
+	serving      int        // calls of Serve
+	waitsForExit bool       // the primary has said how long it waits, which Node's does not
+	drained      bool       // we have ended the channel
+	seq          int64
+	requests     map[int64]request // by the seq of their message
+	servers      map[string]server // by key
+	indexes      map[string]index  // by the key with index 0
 }
 
 // request waits for its reply.
@@ -101,9 +104,32 @@ func (c *primaryConn) readLoop() {
 		}
 		raw.Close()
 	}
-	// Without a primary there is no port. Node's worker exits at once.
-	time.AfterFunc(drain.OrphanTimeout, func() { os.Exit(0) })
-	c.startLeaving(0)
+	c.mu.Lock()
+	orphan := !c.drained
+	c.mu.Unlock()
+	if orphan { // without a primary there is no port; Node's worker exits at once
+		time.AfterFunc(drain.OrphanTimeout, func() { os.Exit(0) })
+		c.startLeaving(0)
+	}
+}
+
+// beginServing counts a call of Serve, which must call the returned function when it has served
+// and drained. After the last one the channel to a Node primary ends, as Node's workers end it:
+// a program may kill a worker that does not disconnect soon. Our primary waits for the exit.
+func (c *primaryConn) beginServing() (drained func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.serving++
+	return func() {
+		c.mu.Lock()
+		c.serving--
+		c.drained = c.serving == 0 && c.leaving() && !c.waitsForExit
+		drained := c.drained
+		c.mu.Unlock()
+		if drained {
+			c.channel.Disconnect()
+		}
+	}
 }
 
 func (c *primaryConn) handleMessage(m message, raw ipc.Message) {
@@ -142,13 +168,15 @@ func (c *primaryConn) handleReply(m message, raw ipc.Message) {
 // handleConnection offers a connection to its server. It belongs to this worker once the
 // server has answered that it accepts it; until then the primary may give it to another one.
 func (c *primaryConn) handleConnection(m message, raw ipc.Message) {
+	answer := func(accepted bool) error {
+		return c.send(message{Ack: &m.Seq, Accepted: &accepted})
+	}
 	conn, err := raw.Conn()
-	if err != nil {
+	if err != nil { // this process is short of descriptors
+		answer(false)
 		return
 	}
-	o := offer{conn, func(accepted bool) error {
-		return c.send(message{Ack: &m.Seq, Accepted: &accepted})
-	}}
+	o := offer{conn, answer}
 	c.mu.Lock()
 	l, ok := c.servers[m.Key].(*listener)
 	c.mu.Unlock()
@@ -168,6 +196,7 @@ func (c *primaryConn) startLeaving(within int64) {
 		return
 	}
 	if within > 0 {
+		c.waitsForExit = true
 		c.drainTime = time.Duration(within) * time.Millisecond
 	}
 	close(c.leave)

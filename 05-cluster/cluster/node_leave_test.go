@@ -171,3 +171,20 @@ func (e *echoClient) readLast() {
 		e.err = fmt.Errorf("the answer ends with %q", rest)
 	}
 }
+
+// A worker that has finished its requests, and is kept running by something else, must be sent
+// SIGTERM soon and not when the time for its requests is over. That is no request cut off.
+func TestNodeLeavesDespiteTimer(t *testing.T) {
+	eachNodePolicy(t, func(t *testing.T, policy Policy) {
+		h, setCommand := startChanging(t, Settings{Policy: policy, DrainTimeout: clitest.Never}, "node", "testdata/timer.js")
+		plain, _ := h.fork(1)
+		setCommand("node", "testdata/timer.js", "0")
+		handling, _ := h.fork(1)
+		plain[0].Leave()
+		handling[0].Leave()
+		require.Equal(t, syscall.SIGTERM, h.exitOf(plain[0]).Exit.Signal)
+		require.Zero(t, h.exitOf(handling[0]).Exit)
+		require.NoError(t, h.Shutdown(clitest.Context(t)))
+		require.Zero(t, h.Unfinished())
+	})
+}

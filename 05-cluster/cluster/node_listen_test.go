@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
 	"playing-with-processes/internal/clitest"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 )
 
@@ -120,16 +122,23 @@ func TestNodeExclusive(t *testing.T) {
 	})
 }
 
+// startRetrying starts a worker that tries to listen on a busy port until it is free.
+func startRetrying(t *testing.T, policy Policy) (h *harness, w *Worker, busy net.Listener) {
+	t.Helper()
+	port := strconv.Itoa(freePort(t))
+	busy, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
+	require.NoError(t, err)
+	t.Cleanup(func() { busy.Close() })
+	h = startNodeWorkers(t, Settings{Policy: policy}, "testdata/retry.js", "127.0.0.1", port)
+	w, err = h.Fork()
+	require.NoError(t, err)
+	return h, w, busy
+}
+
 // A busy port must be available once it is free.
 func TestNodeRetry(t *testing.T) {
 	eachNodePolicy(t, func(t *testing.T, policy Policy) {
-		port := strconv.Itoa(freePort(t))
-		busy, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
-		require.NoError(t, err)
-		defer busy.Close()
-		h := startNodeWorkers(t, Settings{Policy: policy}, "testdata/retry.js", "127.0.0.1", port)
-		w, err := h.Fork()
-		require.NoError(t, err)
+		h, w, busy := startRetrying(t, policy)
 		require.Equal(t, "EADDRINUSE", h.awaitLine("error (.*)"))
 		h.awaitLine("error .*") // once more: the failure is not remembered, either
 		require.NoError(t, busy.Close())
@@ -138,6 +147,31 @@ func TestNodeRetry(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, w.String(), string(answer))
 	})
+}
+
+// Unix sockets in a directory with a long name, and those with abstract names, must be as under
+// Node's primary.
+func TestNodeSameUnixNames(t *testing.T) {
+	clitest.NeedNode(t)
+	testdata, err := filepath.Abs("testdata")
+	require.NoError(t, err)
+	dir := filepath.Join(t.TempDir(), strings.Repeat("d", 60), strings.Repeat("e", 60))
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	require.NoError(t, os.Symlink(testdata, filepath.Join(dir, "testdata")))
+	t.Chdir(dir)
+	words := script("listen.js", []map[string]any{{"path": "./socket"}, {"path": fmt.Sprint("\x00playing.", os.Getpid())}})
+	for _, policy := range nodePolicies {
+		t.Run(string(policy), func(t *testing.T) {
+			theirs := startNodeCluster(t, policy, 1, words...)
+			want := observeServers(2, 0)(theirs)
+			theirs.stop()
+			os.Remove("socket")
+			own := startOwnCluster(t, policy, 1, words...)
+			require.Empty(t, cmp.Diff(want, observeServers(2, 0)(own)))
+			own.stop()
+			require.NoFileExists(t, "socket")
+		})
+	}
 }
 
 // The port of a server that is closed must be free, and the worker may open it again.

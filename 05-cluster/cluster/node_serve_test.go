@@ -181,3 +181,15 @@ func readGreeting(t *testing.T, conn net.Conn) string {
 	require.NoError(t, err)
 	return strings.TrimSpace(line)
 }
+
+// A worker may send its primary messages of any length, which do not concern the cluster.
+func TestNodeSendsLongMessages(t *testing.T) {
+	eachNodePolicy(t, func(t *testing.T, policy Policy) {
+		h := startNodeWorkers(t, Settings{Policy: policy}, "testdata/sends.js")
+		workers, address := h.fork(1)
+		for range 5 {
+			require.Equal(t, workers[0].String(), get(t, "tcp", address))
+		}
+		require.Empty(t, received[Exit](h))
+	})
+}

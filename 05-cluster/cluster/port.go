@@ -3,8 +3,10 @@ package cluster
 import (
 	"encoding/json"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -62,6 +64,7 @@ type port struct {
 	primary   *Primary
 	scheduler scheduler
 	key       string
+	place     string          // its key without the index
 	fd        int             // the socket
 	sockname  *sockname       // its address for the protocol, or nil
 	address   string          // its address for people
@@ -74,7 +77,7 @@ type port struct {
 
 // port returns the port that the worker asks for. The first query for it opens it.
 func (p *Primary) port(w *Worker, q query, data json.RawMessage) (*port, error) {
-	pt := p.ports[q.key()]
+	pt := p.portFor(w, q)
 	switch {
 	case len(w.ports) >= maxPorts:
 		return nil, unix.EMFILE
@@ -93,8 +96,30 @@ func (p *Primary) port(w *Worker, q query, data json.RawMessage) (*port, error) 
 	return pt, nil
 }
 
+// portFor returns the open port that a query is for, or nil. If the query says which port, the
+// worker may get another one at the same address that it does not have: like Node since 22.23,
+// it shares a port with workers that have counted their queries differently, because some
+// failed.
+func (p *Primary) portFor(w *Worker, q query) *port {
+	if pt := p.ports[q.key()]; pt != nil && w.ports[pt.key] == nil {
+		return pt
+	}
+	if q.Port != nil && *q.Port == 0 {
+		return nil
+	}
+	for _, key := range slices.Sorted(maps.Keys(p.ports)) {
+		if pt := p.ports[key]; pt.place == q.place() && w.ports[key] == nil {
+			return pt
+		}
+	}
+	return nil
+}
+
 func (p *Primary) newPort(q query, fd int) *port {
-	pt := &port{primary: p, key: q.key(), fd: fd, sockname: socknameOf(fd), address: q.String(), workers: map[*Worker]bool{}}
+	for p.ports[q.key()] != nil {
+		q.Index++
+	}
+	pt := &port{primary: p, key: q.key(), place: q.place(), fd: fd, sockname: socknameOf(fd), address: q.String(), workers: map[*Worker]bool{}}
 	if pt.sockname != nil {
 		pt.address = net.JoinHostPort(pt.sockname.Address, strconv.Itoa(pt.sockname.Port))
 	}

@@ -52,21 +52,57 @@ func TestPortWithoutWorkers(t *testing.T) {
 // worker must have a bounded number of ports.
 func TestPortData(t *testing.T) {
 	p := fakePrimary(t)
-	w, d := p.addWorker(t)
-	ask := func(index int, data string) message {
+	_, d := p.addWorker(t)
+	ask := func(w *Worker, index int, data string) message {
 		q := query{Index: index, Address: new(string), Port: new(int), AddressType: []byte("4")}
 		*q.Address = "127.0.0.1"
 		w.answerQuery(message{Where: &q, Data: []byte(data)})
 		return (<-w.outgoing).message
 	}
-	require.Nil(t, d.port.data)
-	require.Equal(t, `"keys"`, string(ask(0, `"keys"`).Data))
-	require.Equal(t, `"keys"`, string(ask(0, `"others"`).Data))
-	require.Equal(t, -7, ask(0, `"`+string(make([]byte, maxData))+`"`).errno())
-	for i := 1; i < maxPorts; i++ {
-		require.Zero(t, ask(i, "null").errno())
+	fork := func() *Worker {
+		w, err := p.Fork()
+		require.NoError(t, err)
+		return w
 	}
-	require.Equal(t, -24, ask(maxPorts, "null").errno())
+	require.Nil(t, d.port.data)
+	require.Equal(t, `"keys"`, string(ask(fork(), 0, `"keys"`).Data))
+	require.Equal(t, `"keys"`, string(ask(fork(), 0, `"others"`).Data))
+	w := fork()
+	require.Equal(t, -7, ask(w, 0, `"`+string(make([]byte, maxData))+`"`).errno())
+	for i := range maxPorts {
+		require.Zero(t, ask(w, i, "null").errno())
+	}
+	require.Equal(t, -24, ask(w, maxPorts, "null").errno())
+}
+
+// Workers that ask for the same port must share it, however they have counted: one of them may
+// have failed to listen before. A second server of one worker must not get the first one's port.
+func TestPortWithAnyIndex(t *testing.T) {
+	p := fakePrimary(t)
+	ask := func(w *Worker, index, port int, kind string, flags int) message {
+		q := query{Index: index, Address: new(string), Port: &port, AddressType: []byte(kind), Flags: flags}
+		*q.Address = "127.0.0.1"
+		w.answerQuery(message{Where: &q, Data: null})
+		return (<-w.outgoing).message
+	}
+	fork := func() *Worker {
+		w, err := p.Fork()
+		require.NoError(t, err)
+		return w
+	}
+	first, second := fork(), fork()
+	port := freePort(t)
+	reply := ask(first, 2, port, "4", 0)
+	require.Zero(t, reply.errno())
+	require.Equal(t, reply.Key, ask(second, 0, port, "4", 0).Key)
+	require.Equal(t, -int(syscall.EADDRINUSE), ask(second, 1, port, "4", 0).errno())
+	require.Len(t, p.ports, 1)
+	require.NotEqual(t, ask(first, 0, 0, "4", 0).Key, ask(second, 1, 0, "4", 0).Key, "any free port")
+
+	a, b := ask(first, 0, port, `"udp4"`, flagReuseAddr), ask(first, 1, port, `"udp4"`, flagReuseAddr)
+	require.NotEqual(t, a.Key, b.Key)
+	shared := []string{ask(second, 1, port, `"udp4"`, flagReuseAddr).Key, ask(second, 2, port, `"udp4"`, flagReuseAddr).Key}
+	require.ElementsMatch(t, []string{a.Key, b.Key}, shared)
 }
 
 // A connection that is refused after the port was released must be reset.

@@ -123,3 +123,22 @@ func TestShutdownServesQueue(t *testing.T) {
 		require.Zero(t, h.exitOf(workers[0]).Exit)
 	})
 }
+
+// A worker that has failed to listen more often than another must get the port that the other
+// has, once the stranger that held it is gone.
+func TestNodeRetryAmongOthers(t *testing.T) {
+	eachNodePolicy(t, func(t *testing.T, policy Policy) {
+		h, failing, busy := startRetrying(t, policy)
+		for range 3 {
+			h.awaitLine("error EADDRINUSE")
+		}
+		failing.Signal(syscall.SIGSTOP)
+		clitest.RequireStopped(t, failing.Pid())
+		require.NoError(t, busy.Close())
+		other, err := h.Fork()
+		require.NoError(t, err)
+		h.listeningOf(other)
+		failing.Signal(syscall.SIGCONT)
+		h.listeningOf(failing)
+	})
+}

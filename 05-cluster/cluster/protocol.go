@@ -6,6 +6,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // command marks every message of the protocol. Node hides such messages from user code.
@@ -77,11 +78,19 @@ func (m message) errno() (n int) {
 	return n
 }
 
+// errnoOf is an error number in a reply.
+func errnoOf(errno syscall.Errno) json.RawMessage {
+	return strconv.AppendInt(nil, -int64(errno), 10)
+}
+
 // key returns the name of what a worker asks for. Workers with the same key share it. Node's
 // workers would accept any name; this is Node's own.
-func (q query) key() string {
+func (q query) key() string { return fmt.Sprintf("%s:%d", q.place(), q.Index) }
+
+// place is the key without the index.
+func (q query) place() string {
 	address, port, fd := textOf(q.Address, "null"), textOf(q.Port, "null"), textOf(q.FD, "undefined")
-	return fmt.Sprintf("%s:%s:%s:%s:%d", address, port, q.kind(), fd, q.Index)
+	return fmt.Sprintf("%s:%s:%s:%s", address, port, q.kind(), fd)
 }
 
 // textOf returns the text of a field, or missing if the field is absent.

@@ -13,6 +13,10 @@ import (
 // or says how many requests were cut off. From then on each answer has Connection: close,
 // which sends the client to another worker. Serve closes l.
 func Serve(l net.Listener, handler http.Handler) error {
+	primary, _ := self()
+	if primary != nil {
+		defer primary.beginServing()()
+	}
 	server := drain.New(handler)
 	served := make(chan struct{})
 	var ended error
@@ -24,7 +28,6 @@ func Serve(l net.Listener, handler http.Handler) error {
 	case <-served:
 	case <-Leaving():
 	}
-	primary, _ := self()
 	if primary == nil || !primary.leaving() {
 		return ended
 	}

@@ -17,10 +17,11 @@ const schedPolicy = "NODE_CLUSTER_SCHED_POLICY"
 
 // Settings of a primary. The zero value is ready to use.
 type Settings struct {
-	// Command returns what the next worker runs, not started, with the standard output of
-	// its choice. It may be any program that listens through a cluster, such as an
-	// unmodified Node server. nil is this program with the same arguments. Command must
-	// not use the Primary, which waits for it.
+	// Command returns what the next worker runs, not started. It may be any program that
+	// listens through a cluster, such as an unmodified Node server. nil is this program
+	// with the same arguments and no input. All that the command says is done, but a worker
+	// always leads a process group, with Setpgid or as the leader of a session, and a nil
+	// Stderr is this process's. Command must not use the Primary, which waits for it.
 	Command func() *exec.Cmd
 	// Policy is how connections get to the workers. "" is the value of the variable
 	// NODE_CLUSTER_SCHED_POLICY, or else RoundRobin.
@@ -49,7 +50,11 @@ type Settings struct {
 
 func (s Settings) withDefaults() (Settings, error) {
 	if s.Command == nil {
-		s.Command = func() *exec.Cmd { return ipc.Self(os.Args[1:]...) }
+		s.Command = func() *exec.Cmd {
+			cmd := ipc.Self(os.Args[1:]...)
+			cmd.Stdin = nil // a process group in the background cannot read from the terminal
+			return cmd
+		}
 	}
 	from := "policy "
 	if s.Policy == "" {
@@ -72,9 +77,10 @@ func (s Settings) tick() time.Duration {
 }
 
 // channel returns the bounds of the channel to a worker. They are enough for the protocol,
-// and keep a hostile worker from using much of our memory.
+// and keep a hostile worker from using much of our memory. Other messages are skipped: a Node
+// worker may send its primary as many as it likes, of any length.
 func (s Settings) channel(id int) ipc.Config {
-	cfg := ipc.Config{Cluster: true, MaxLine: 1 << 20, MaxInbox: 4 << 20}
+	cfg := ipc.Config{Cluster: true, OnlyCluster: true, MaxLine: 1 << 20, MaxInbox: 4 << 20}
 	if s.Trace != nil {
 		cfg.Trace = func(e ipc.Event) { s.Trace(id, e) }
 	}

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -74,7 +75,11 @@ func openUnix(q query) (fd int, err error) {
 	if q.Address == nil || *q.Address == "" {
 		return -1, unix.EINVAL
 	}
-	fd, err = q.open(unix.AF_UNIX, unix.SOCK_STREAM, &unix.SockaddrUnix{Name: *q.Address})
+	name, err := unixName(*q.Address)
+	if err != nil {
+		return -1, err
+	}
+	fd, err = q.open(unix.AF_UNIX, unix.SOCK_STREAM, &unix.SockaddrUnix{Name: name})
 	if err == unix.ENOENT {
 		err = unix.EACCES // as libuv reports it
 	}
@@ -82,6 +87,26 @@ func openUnix(q query) (fd int, err error) {
 		q.chmodSocket()
 	}
 	return fd, err
+}
+
+// unixName returns the name to bind for a path. Workers send absolute paths, and a name has at
+// most 107 bytes, so like Node it is the path from the working directory if that is not longer.
+// A name that begins with NUL then is abstract, and has no file.
+func unixName(path string) (string, error) {
+	name := path
+	if dir, err := unix.Getwd(); err == nil && filepath.IsAbs(path) {
+		if relative, err := filepath.Rel(dir, path); err == nil && len(relative) <= len(path) {
+			name = relative
+		}
+	}
+	switch {
+	case strings.HasPrefix(name, "\x00"):
+	case strings.Contains(name, "\x00"):
+		return "", unix.EINVAL
+	case strings.HasPrefix(name, "@"): // which means NUL to package unix
+		name = "./" + name
+	}
+	return name, nil
 }
 
 // chmodSocket lets other users connect to a Unix socket, if the worker asks for it. A failure

@@ -111,3 +111,28 @@ func TestQueryString(t *testing.T) {
 		require.Equal(t, want, parseQuery(t, text).String())
 	}
 }
+
+// The name of a Unix socket must be the shorter of two paths, and have no NUL but at its
+// beginning.
+func TestUnixName(t *testing.T) {
+	t.Chdir(t.TempDir())
+	dir, err := unix.Getwd()
+	require.NoError(t, err)
+	for path, want := range map[string]string{
+		dir + "/socket":        "socket",
+		dir + "/../x/../y":     "../y",
+		dir + "/@file":         "./@file",
+		dir + "/\x00abstract":  "\x00abstract",
+		"\x00abstract\x00name": "\x00abstract\x00name",
+		"/short":               "/short",
+		"relative":             "relative",
+	} {
+		name, err := unixName(path)
+		require.NoError(t, err, "%q", path)
+		require.Equal(t, want, name)
+	}
+	for _, path := range []string{"/a\x00b", dir + "/a\x00b", "a\x00"} {
+		_, err := unixName(path)
+		require.Equal(t, unix.EINVAL, err, "%q", path)
+	}
+}

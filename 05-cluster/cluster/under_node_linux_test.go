@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"fmt"
 	"net"
+	"os"
 	"syscall"
 	"testing"
 
@@ -89,4 +91,19 @@ func TestUnderNodePrimaryKilledMeanwhile(t *testing.T) {
 		require.NoError(t, syscall.Kill(w.PID, syscall.SIGCONT))
 		requireGone(t, w)
 	}
+}
+
+// A worker without room for another connection must refuse it under Node's primary as well.
+func TestUnderNodeShortOfDescriptors(t *testing.T) {
+	t.Parallel()
+	clitest.NeedNode(t)
+	h := startNode(t, RoundRobin, "few descriptors", "tcp", "127.0.0.1:0")
+	workers, address := h.startWorkers(1)
+	serve := openMany(t, address)
+	clitest.Eventually(t, func() bool {
+		open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", workers[0].PID))
+		require.NoError(t, err)
+		return len(open) >= fewDescriptors-1 // the next one comes, and goes again
+	})
+	serve(answersOf(workers[0])[0])
 }

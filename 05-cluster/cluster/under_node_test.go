@@ -5,12 +5,15 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"playing-with-processes/internal/clitest"
+	"playing-with-processes/internal/drain"
 )
 
 // The replacement of a worker that was killed must have the same address.
@@ -54,6 +57,35 @@ func TestUnderNodeDisconnect(t *testing.T) {
 		require.True(t, slow.finish().Close)
 		h.requireLeft(workers[0])
 	})
+}
+
+// A worker must disconnect when it has finished its requests, and may clean up then for as long
+// as it likes: programs kill a worker that does not disconnect soon.
+func TestUnderNodeCleanUp(t *testing.T) {
+	eachNodePolicy(t, func(t *testing.T, policy Policy) {
+		file := filepath.Join(t.TempDir(), "clean")
+		h := startNode(t, policy, "cleans up", file, "tcp", "127.0.0.1:0")
+		workers, _ := h.startWorkers(1)
+		h.command("disconnect %d", workers[0].ID)
+		h.awaitReport("disconnect", workers[0].ID)
+		require.NoFileExists(t, file, "it cleans up until the file is there")
+		time.Sleep(2 * drain.OrphanTimeout) // it is no orphan
+		require.NoError(t, os.WriteFile(file, nil, 0o600))
+		h.requireLeft(workers[0])
+		require.NoFileExists(t, file)
+	})
+}
+
+func init() {
+	roles["cleans up"] = func(args ...string) error {
+		if err := newWorkerServer().serve(args[1:], 0); err != nil {
+			return err
+		}
+		for os.Remove(args[0]) != nil {
+			time.Sleep(time.Millisecond)
+		}
+		return nil
+	}
 }
 
 // A worker that leaves by itself must report that to Node first.

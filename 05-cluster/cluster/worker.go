@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
+	"slices"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"playing-with-processes/internal/ipc"
 	"playing-with-processes/internal/supervise"
@@ -148,10 +150,11 @@ func (w *Worker) answerQuery(m message) {
 	if err != nil {
 		errno := syscall.EINVAL
 		errors.As(err, &errno)
-		reply.Errno = strconv.AppendInt(nil, -int64(errno), 10)
+		reply.Errno = errnoOf(errno)
 		w.enqueue(reply, nil)
 		return
 	}
+	reply.Key = pt.key
 	w.ports[pt.key] = pt
 	if pt.data != nil {
 		reply.Data = pt.data
@@ -230,11 +233,27 @@ func (w *Worker) write(out outgoing) {
 		return
 	}
 	err := w.process.SendHandle(context.Background(), out.message, out.handle)
-	if err != nil && !errors.Is(err, ipc.ErrClosed) { // it was lost: one side is short of descriptors
+	if err != nil && !errors.Is(err, ipc.ErrClosed) {
 		w.primary.mu.Lock()
 		defer w.primary.mu.Unlock()
-		w.connAnswered(out.message.Seq, false)
+		w.handleLost(out.message)
 	}
+}
+
+// handleLost handles a message whose handle has not arrived, because one side is short of
+// descriptors: another worker gets the connection, or the query gets an error.
+func (w *Worker) handleLost(m message) {
+	if m.Ack == nil {
+		w.connAnswered(m.Seq, false)
+		return
+	}
+	w.closePort(m.Key)
+	m.Errno = errnoOf(unix.EMFILE)
+	w.enqueue(m, nil)
+}
+
+func isAny(err error, targets ...error) bool {
+	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 }
 
 // disconnected handles the end of the channel. If we have closed it, last says why, and it is
@@ -242,7 +261,7 @@ func (w *Worker) write(out outgoing) {
 func (w *Worker) disconnected(last error) {
 	w.primary.mu.Lock()
 	defer w.primary.mu.Unlock()
-	if last != nil && !errors.Is(last, io.ErrUnexpectedEOF) && !errors.Is(last, ipc.ErrHandleLost) {
+	if last != nil && !isAny(last, io.ErrUnexpectedEOF, ipc.ErrHandleLost, ipc.ErrSkipped) {
 		w.unread = true
 		w.process.KillBecause(fmt.Sprintf("its channel had to be closed: %v", last))
 	}

@@ -56,7 +56,8 @@ func (c *Channel) dropArrived() {
 }
 
 // receiveHandle acknowledges a handle and delivers it, or refuses it. It sends exactly one
-// answer for each line: a second one would crash Node.
+// answer for each line: a second one would crash Node. A message of the cluster module is
+// delivered even without its handle: its sender waits for a reply.
 func (c *Channel) receiveHandle(line []byte, start int64, m internalMessage) {
 	m = unwrap(m)
 	fd := c.takeArrived(start)
@@ -66,11 +67,22 @@ func (c *Channel) receiveHandle(line []byte, start int64, m internalMessage) {
 		if fd >= 0 {
 			discard(fd)
 		}
+		lost := fmt.Errorf("receive: %w: %w", ErrHandleLost, err)
+		if c.isCluster(m.msg) {
+			c.reply(lineACK)
+			c.deliver(item{msg: Message{Data: []byte(m.msg), handle: &handle{lost: lost}}})
+			return
+		}
 		c.reply(lineNACK)
-		c.deliver(item{err: fmt.Errorf("receive: %w: %w", ErrHandleLost, err)})
+		c.deliver(item{err: lost})
 		return
 	}
 	c.reply(lineACK)
+	if c.cfg.OnlyCluster && !c.isCluster(m.msg) {
+		Message{handle: h}.Close()
+		c.skip()
+		return
+	}
 	msg := Message{Data: []byte(m.msg), handle: h}
 	if m.msg == nil {
 		msg.Data = []byte("null") // undefined, to Node

@@ -76,6 +76,9 @@ func newChannel(fd int, cfg Config) *Channel {
 		conns:   map[string]connCount{},
 	}
 	c.changed.L = &c.mu
+	if cfg.OnlyCluster {
+		c.incoming.lines.skip = c.skip
+	}
 	return c
 }
 

@@ -3,12 +3,14 @@ package ipc
 import (
 	"encoding/json"
 	"net"
+	"strings"
 	"syscall"
 	"testing"
 
 	"playing-with-processes/internal/clitest"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 const clusterLine = `{"cmd":"NODE_CLUSTER","act":"newconn","seq":1}`
@@ -32,6 +34,42 @@ func TestCluster(t *testing.T) {
 	require.NoError(t, c.Send(clitest.Context(t), json.RawMessage(clusterLine)))
 	require.Equal(t, clusterLine, p.line())
 	require.ErrorIs(t, c.Send(clitest.Context(t), json.RawMessage(`{"cmd":"NODE_OTHER"}`)), ErrReserved)
+}
+
+// A message of the cluster module whose handle is lost must arrive all the same, and say why
+// there is no handle: its sender waits for a reply.
+func TestClusterMessageWithoutItsHandle(t *testing.T) {
+	noLeaks(t)
+	c, p := newPeer(t, Config{Cluster: true})
+	p.write(`{"cmd":"NODE_HANDLE","type":"net.Native","msg":` + clusterLine + "}\n")
+	message := receive(t, c)
+	require.Equal(t, clusterLine, string(message.Data))
+	require.Equal(t, lineACK, p.line())
+	_, err := message.Conn()
+	require.ErrorIs(t, err, ErrHandleLost)
+	_, err = message.Listener()
+	require.ErrorIs(t, err, ErrHandleLost)
+	require.NoError(t, message.Close())
+}
+
+// With Config.OnlyCluster, all other messages must be skipped, however long they are, and their
+// handles closed.
+func TestOnlyCluster(t *testing.T) {
+	noLeaks(t)
+	c, p := newPeer(t, Config{Cluster: true, OnlyCluster: true, MaxLine: 1000})
+	pair := newSocketPair(t)
+	go func() {
+		p.Write([]byte("1\n" + strings.Repeat("x", 1<<20) + "\n"))
+		p.WriteMsgUnix([]byte(handleMessage), unix.UnixRights(pair.far), nil)
+		p.Write([]byte(clusterLine + "\n"))
+	}()
+	for range 3 {
+		_, err := receiveAny(t, c)
+		require.ErrorIs(t, err, ErrSkipped)
+	}
+	require.Equal(t, clusterLine, string(receive(t, c).Data))
+	require.Equal(t, lineACK, p.line())
+	pair.requireFarClosed(t)
 }
 
 // Without Config.Cluster, these messages are ignored, as in a Node process without a

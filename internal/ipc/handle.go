@@ -32,6 +32,7 @@ type handle struct {
 	file   *os.File
 	kind   string
 	closed func() // called when the socket is closed, for Node's count; may be nil
+	lost   error  // why there is no socket, or nil
 }
 
 // kindOf returns the kind of a descriptor and, for a UDP socket, its address family in
@@ -126,6 +127,9 @@ func (m Message) Close() error {
 
 // take converts a handle with open, once.
 func take[T any](h *handle, kind string, open func(*os.File) (T, error)) (socket T, err error) {
+	if h != nil && h.lost != nil {
+		return socket, h.lost
+	}
 	if h == nil || h.file == nil || h.kind != kind {
 		return socket, fmt.Errorf("%w: %s", ErrNoHandle, kind)
 	}

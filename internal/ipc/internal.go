@@ -55,6 +55,13 @@ func (c *Channel) parse(line []byte) (internalMessage, bool) {
 	return m, ok && !(c.cfg.Cluster && m.cmd == cmdCluster)
 }
 
+// isCluster reports whether a line is a message of the cluster module that Config.Cluster
+// makes ordinary.
+func (c *Channel) isCluster(line []byte) bool {
+	m, internal := c.parse(line)
+	return m.cmd == cmdCluster && !internal
+}
+
 const (
 	lineACK  = `{"cmd":"NODE_HANDLE_ACK"}`
 	lineNACK = `{"cmd":"NODE_HANDLE_NACK"}`

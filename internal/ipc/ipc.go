@@ -34,6 +34,8 @@ var (
 	// handle awaited its acknowledgement, or a dead child has left so much. The rest of
 	// the messages is lost.
 	ErrInboxFull = errors.New("inbox full")
+	// ErrSkipped: a message was not one of those that Config.OnlyCluster wants.
+	ErrSkipped = errors.New("message skipped")
 	// ErrPeerNotReading: the peer sends Node's own queries faster than it reads the
 	// replies.
 	ErrPeerNotReading = errors.New("peer sends queries faster than it reads the replies")
@@ -48,7 +50,7 @@ var (
 // Config is what can be set before a channel is made. The zero value is ready to use.
 type Config struct {
 	// MaxLine is the longest message sent or received, in bytes of JSON; 0 means
-	// 64 MiB. A peer that sends a longer one is disconnected.
+	// 64 MiB. A peer that sends a longer one is disconnected, unless OnlyCluster is set.
 	MaxLine int
 	// MaxInbox bounds what the channel reads ahead, in bytes of memory; 0 means
 	// 64 MiB. Receive documents when it reads ahead. A peer that sends more then is
@@ -58,6 +60,9 @@ type Config struct {
 	// NODE_CLUSTER, ordinary messages, to be sent and received like all others.
 	// Otherwise they are Node's own: Send refuses them, and the reader drops them.
 	Cluster bool
+	// OnlyCluster, with Cluster, skips all other messages of the peer, however long they
+	// are: Receive returns ErrSkipped for each.
+	OnlyCluster bool
 	// Trace, if set, is called with every step and every line: from several
 	// goroutines, but not concurrently. It must not use the channel.
 	Trace func(Event)

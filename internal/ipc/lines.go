@@ -6,7 +6,9 @@ import "bytes"
 // at each byte once, however long the line is.
 type lines struct {
 	max     int    // longest line accepted
+	skip    func() // called with each longer line, or nil: it is an error
 	partial []byte // the incomplete line so far
+	skipped int64  // how much of it is longer than max, and was skipped
 	start   int64  // where in the stream that line begins
 }
 
@@ -19,19 +21,28 @@ func (l *lines) split(chunk []byte, emit func(line []byte, start int64)) error {
 		if err := l.keep(piece); err != nil || !complete {
 			return err
 		}
-		line, start := l.partial, l.start
-		l.partial, l.start = nil, start+int64(len(line))+1
-		emit(line, start)
+		line, start, skipped := l.partial, l.start, l.skipped
+		l.partial, l.skipped = nil, 0
+		l.start = start + int64(len(line)) + skipped + 1
+		if skipped > 0 {
+			l.skip()
+		} else {
+			emit(line, start)
+		}
 		chunk = rest
 	}
 }
 
-// keep appends a piece to the incomplete line. Its capacity grows by a factor, so that the
+// keep appends a piece to the incomplete line, or skips it. Its capacity grows by a factor, so that the
 // work for a long line stays linear.
 func (l *lines) keep(piece []byte) error {
 	length := len(l.partial) + len(piece)
-	if length > l.max {
-		return ErrLineTooLong
+	if l.skipped > 0 || length > l.max {
+		if l.skip == nil {
+			return ErrLineTooLong
+		}
+		l.partial, l.skipped = nil, l.skipped+int64(length)
+		return nil
 	}
 	if length > cap(l.partial) && len(l.partial) > 0 {
 		l.partial = append(make([]byte, 0, min(4*length, l.max)), l.partial...)

@@ -3,6 +3,7 @@ package ipc
 import (
 	"bytes"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +50,26 @@ func TestLineLimit(t *testing.T) {
 	require.ErrorIs(t, err, ErrLineTooLong)
 	_, _, err = splitAll([]byte(exact+"x\n"), 100, nil)
 	require.ErrorIs(t, err, ErrLineTooLong)
+}
+
+// A longer line may be skipped, in whatever pieces it arrives. The others keep their offsets.
+func TestLongLinesAreSkipped(t *testing.T) {
+	stream := []byte("1\n" + strings.Repeat("x", 101) + "\n2\n\n" + strings.Repeat("y", 1000) + "\n3\n")
+	for _, size := range []int{1, 7, 100, 101, 102, 103, 104, 1000, 2000} {
+		skipped := 0
+		l := lines{max: 100, skip: func() { skipped++ }}
+		var got []string
+		var starts []int64
+		for chunk := range slices.Chunk(stream, size) {
+			require.NoError(t, l.split(chunk, func(line []byte, start int64) {
+				got, starts = append(got, string(line)), append(starts, start)
+			}))
+			require.LessOrEqual(t, cap(l.partial), 128)
+		}
+		require.Equal(t, []string{"1", "2", "", "3"}, got)
+		require.Equal(t, []int64{0, 104, 106, 1108}, starts)
+		require.Equal(t, 2, skipped)
+	}
 }
 
 // Splitting a line of 16 MiB that arrives read by read must allocate at most five times

@@ -161,8 +161,15 @@ func (c *Channel) handleLine(line []byte, start int64) {
 		return
 	}
 	c.traceLine("receive", line, -1)
+	if c.cfg.OnlyCluster && !c.isCluster(line) {
+		c.skip()
+		return
+	}
 	c.deliver(item{msg: Message{Data: line}})
 }
+
+// skip delivers an error for a message that is not wanted, and takes no memory.
+func (c *Channel) skip() { c.deliver(item{err: ErrSkipped}) }
 
 func (c *Channel) deliver(it item) {
 	c.mu.Lock()

@@ -108,7 +108,7 @@ func (c *Channel) SendHandle(ctx context.Context, v any, h syscall.Conn) error {
 	if err != nil {
 		return fmt.Errorf("send handle: %w", err)
 	}
-	if m, _ := c.parse(message.Bytes()); m.cmd == cmdCluster {
+	if c.isCluster(message.Bytes()) {
 		s.kind, s.family = natives[s.kind], ""
 	}
 	line := s.line(bytes.TrimSpace(message.Bytes()))

@@ -39,6 +39,7 @@ const commands = {
 cluster.on('fork', (worker) => report('fork', worker))
 cluster.on('online', (worker) => report('online', worker))
 cluster.on('listening', (worker, address) => report('listening', worker, address))
+cluster.on('disconnect', (worker) => report('disconnect', worker))
 cluster.on('exit', (worker, code, signal) =>
   report('exit', worker, { code, signal, left: worker.exitedAfterDisconnect }))
 
