@@ -70,6 +70,7 @@ func run(ctx context.Context, args []string) error {
 	case o.below < 1 || o.below > maxBelow:
 		return cli.Usagef("-below %d: the number must be 1 to %d", o.below, maxBelow)
 	}
+	ipc.HideChannel()
 	say = cli.NewLogger("primary")
 	return primary(ctx, o)
 }

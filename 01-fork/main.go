@@ -13,7 +13,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"sync"
 	"syscall"
@@ -42,7 +41,7 @@ func primary(ctx context.Context, o options) error {
 	if processes.primes != alone.primes || goroutines.primes != alone.primes {
 		return fmt.Errorf("the counts differ: %v, %v, %v", alone, goroutines, processes)
 	}
-	report(os.Stdout, children, alone, goroutines, processes)
+	report(cli.Stdout, children, alone, goroutines, processes)
 	return nil
 }
 

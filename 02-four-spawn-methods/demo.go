@@ -10,6 +10,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"playing-with-processes/internal/cli"
 )
 
 // demonstrate compares the four methods on one program, and then shows the two most common
@@ -23,14 +25,14 @@ func demonstrate(ctx context.Context) error {
 		return err
 	}
 	say.Printf("one program, with each of the four methods, in %d cases:\n\n", len(rows))
-	if err := compare(ctx, os.Stdout, self); err != nil {
+	if err := compare(ctx, cli.Stdout, self); err != nil {
 		return err
 	}
-	fmt.Println()
+	fmt.Fprintln(cli.Stdout)
 	if err := showInjection(ctx); err != nil {
 		return err
 	}
-	fmt.Println()
+	fmt.Fprintln(cli.Stdout)
 	return showUnread(ctx, self)
 }
 
@@ -70,7 +72,7 @@ func showInjection(ctx context.Context) error {
 // showOutput shows what a program printed. That it failed is no error: it prints why.
 func showOutput(stdout, stderr []byte, err error) error {
 	for line := range strings.Lines(string(stderr) + string(stdout)) {
-		fmt.Print("    ", line)
+		fmt.Fprint(cli.Stdout, "    ", line)
 	}
 	if exit := new(ExitError); errors.As(err, &exit) {
 		return nil

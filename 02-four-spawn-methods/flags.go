@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"log"
+	"os"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"playing-with-processes/internal/cli"
+	"playing-with-processes/internal/ipc"
 )
 
 const usage = `Usage: 02-four-spawn-methods
@@ -45,6 +47,7 @@ type options struct {
 }
 
 func run(ctx context.Context, args []string) error {
+	ipc.HideChannel()
 	var o options
 	flags := flag.NewFlagSet("", flag.ContinueOnError)
 	flags.StringVar(&o.Dir, "cwd", "", "")
@@ -59,6 +62,9 @@ func run(ctx context.Context, args []string) error {
 	// a terminal after `stty tostop`. It inherits this.
 	signal.Ignore(syscall.SIGTTOU)
 	o.KillSignal = unix.SignalNum(*killSignal)
+	if signal.Ignored(o.KillSignal) { // as SIGHUP is under nohup: the program must not inherit that
+		signal.Notify(make(chan os.Signal, 1), o.KillSignal)
+	}
 	say = cli.NewLogger("parent")
 	switch {
 	case o.KillSignal == 0:

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"playing-with-processes/internal/clitest"
 )
@@ -51,4 +52,31 @@ func TestInterrupt(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "script.sh")
 	require.NoError(t, os.WriteFile(script, []byte("echo started; exec sleep 60"), 0o755))
 	clitest.RequireInterruptible(t, name, 1, clitest.Self(t), "fork", script)
+}
+
+// Under nohup a program must still get the signal that -killSignal names.
+func TestKillSignalUnderNohup(t *testing.T) {
+	const script = `trap "" HUP; exec "$0" -killSignal SIGHUP -timeout 100ms execFile sleep 600`
+	got := clitest.Run(t, "sh", "-c", script, clitest.Self(t))
+	require.Contains(t, got.Stdout, `"signal":"SIGHUP","killed":true`)
+}
+
+// The channel that the command itself was forked with must not reach the programs it starts,
+// neither as a variable nor as a descriptor.
+func TestOwnChannelIsHidden(t *testing.T) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	end := os.NewFile(uintptr(pair[0]), "channel")
+	defer end.Close()
+	defer unix.Close(pair[1])
+	for _, method := range []string{"spawn", "execFile", "exec"} {
+		words := []string{clitest.Self(t), method, shell, "-c", `echo ${NODE_CHANNEL_FD-none}; test -e /dev/fd/3 && echo open`}
+		if method == "exec" {
+			words = append(words[:2], words[4])
+		}
+		cmd := clitest.Command(t, words...)
+		cmd.ExtraFiles = []*os.File{end}
+		cmd.Env = append(cmd.Env, "NODE_CHANNEL_FD=3", "NODE_CHANNEL_SERIALIZATION_MODE=json")
+		require.Contains(t, clitest.Finish(t, cmd).Stdout, `"stdout":"none\n"`, method)
+	}
 }

@@ -41,7 +41,7 @@ func runOnce(ctx context.Context, o options) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return methods[i].record(outcome).print(os.Stdout)
+	return methods[i].record(outcome).print(cli.Stdout)
 }
 
 func main() {

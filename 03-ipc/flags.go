@@ -60,6 +60,7 @@ func run(ctx context.Context, args []string) error {
 		}
 		return nil
 	}
+	ipc.HideChannel()
 	say = cli.NewLogger("parent")
 	return parent(ctx, cfg, cmp.Or(cli.Command(*child), self))
 }

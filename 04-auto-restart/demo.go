@@ -70,7 +70,7 @@ func demonstrate(ctx context.Context, server net.Listener, o options) error {
 	if err != nil {
 		return err
 	}
-	s.summary(os.Stdout, stats)
+	s.summary(cli.Stdout, stats)
 	if stats.Refused+stats.Hung > 0 {
 		return fmt.Errorf("%d connections were refused, %d requests hung", stats.Refused, stats.Hung)
 	}

@@ -64,16 +64,21 @@ type options struct {
 
 func run(ctx context.Context, args []string) error {
 	if slices.Equal(args, []string{"worker"}) {
+		cli.Stdout.Outlive()
 		say = cli.NewLogger("worker")
 		if err := worker(ctx); err != nil {
 			return fmt.Errorf("worker: %w", err)
 		}
 		return nil
 	}
+	ipc.HideChannel()
 	say = cli.NewServerLogger("primary")
 	o, err := parse(args)
 	if err != nil {
 		return err
+	}
+	if !o.demo {
+		cli.Stdout.Outlive()
 	}
 	return primary(ctx, o)
 }

@@ -113,7 +113,7 @@ func TestWrappedWorker(t *testing.T) {
 func TestWorkersHaveNoInput(t *testing.T) {
 	t.Parallel()
 	cmd := clitest.Command(t, commandLine(t, 1, clitest.Script(t,
-		`read line && echo received $line >&2; echo '{"act":"ready"}' >&3; read server <&3; read stop <&3`))...)
+		`read line && echo received $line >&2; read server <&3; echo '{"act":"ready"}' >&3; read stop <&3`))...)
 	cmd.Stdin = strings.NewReader("for the primary\n")
 	r := clitest.LaunchCommand(t, cmd)
 	r.Await("is ready")

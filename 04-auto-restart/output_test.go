@@ -63,7 +63,7 @@ func TestWorkerOutput(t *testing.T) {
 	t.Parallel()
 	once := filepath.Join(t.TempDir(), "once")
 	r := startScript(t, 1, `mkdir `+once+` 2>/dev/null && exit 1
-		echo hello again >&2; echo '{"act":"ready"}' >&3; read server <&3; read stop <&3; echo good bye >&2`)
+		echo hello again >&2; read server <&3; echo '{"act":"ready"}' >&3; read stop <&3; echo good bye >&2`)
 	r.Await("is ready")
 	r.Await("hello again")
 	require.Contains(t, r.Stop(), "good bye")

@@ -122,7 +122,7 @@ func TestCrashLoopRecovers(t *testing.T) {
 func TestRetireLoop(t *testing.T) {
 	t.Parallel()
 	r := startScript(t, 1,
-		`echo '{"act":"ready"}' >&3; echo '{"act":"retire"}' >&3; read server <&3; read stop <&3`)
+		`read server <&3; echo '{"act":"ready"}' >&3; echo '{"act":"retire"}' >&3; read stop <&3`)
 	begun := time.Now()
 	for range 5 {
 		r.Await(`has left \(code 0\)`)
@@ -146,7 +146,7 @@ func TestRetiringWorkerEnds(t *testing.T) {
 func TestReadyAgain(t *testing.T) {
 	t.Parallel()
 	r := startScript(t, 1,
-		`for i in 1 2 3 4; do echo '{"act":"ready"}' >&3; done; read server <&3; read stop <&3`)
+		`read server <&3; for i in 1 2 3 4; do echo '{"act":"ready"}' >&3; done; read stop <&3`)
 	r.Await("is ready")
 	require.Equal(t, 1, strings.Count(r.Stop(), "is ready"))
 }

@@ -77,7 +77,7 @@ func demonstrate(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	return s.summary(os.Stdout)
+	return s.summary(cli.Stdout)
 }
 
 // watch prints the events, and keeps what the story needs of them.

@@ -70,9 +70,11 @@ var say *log.Logger
 
 func run(ctx context.Context, args []string) error {
 	if !cluster.IsPrimary() {
+		cli.Stdout.Outlive()
 		say = cli.NewLogger("worker")
 		return worker(ctx, args)
 	}
+	ipc.HideChannel()
 	say = cli.NewServerLogger("primary")
 	o, err := parse(args)
 	if err != nil {
@@ -81,6 +83,7 @@ func run(ctx context.Context, args []string) error {
 	if o.demo {
 		return demonstrate(ctx, o)
 	}
+	cli.Stdout.Outlive()
 	return primary(ctx, o)
 }
 

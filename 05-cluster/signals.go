@@ -80,7 +80,10 @@ func statusServer(p *cluster.Primary) *http.Server {
 		w.Header().Set("Content-Type", "application/json")
 		status := json.NewEncoder(w)
 		status.SetIndent("", "  ")
-		status.Encode(p.Status())
+		status.Encode(struct {
+			cluster.Status
+			LostLines int `json:"lostLines"` // of the primary's output
+		}{p.Status(), cli.Stdout.Lost()})
 	})
 	const timeout = 5 * time.Second
 	return &http.Server{Handler: mux, ReadTimeout: timeout, WriteTimeout: timeout}

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bufio"
+	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -11,6 +14,7 @@ import (
 
 	"playing-with-processes/05-cluster/cluster"
 	"playing-with-processes/internal/clitest"
+	"playing-with-processes/internal/demo"
 )
 
 // SIGUSR2 reloads, SIGTTIN and SIGTTOU scale, and the status shows both.
@@ -101,4 +105,42 @@ func TestStatusElsewhere(t *testing.T) {
 	response.Body.Close()
 	require.Equal(t, http.StatusMethodNotAllowed, response.StatusCode)
 	p.Stop()
+}
+
+// When nothing reads the output any more, the primary must go on, replace workers, and count the
+// lines that are lost.
+func TestOutputWithoutReader(t *testing.T) {
+	t.Parallel()
+	read, write, err := os.Pipe()
+	require.NoError(t, err)
+	cmd := clitest.Command(t, commandLine(t, "", "-n", "1", "-status", "127.0.0.1:0")...)
+	cmd.Stdout, cmd.Stderr = write, write
+	require.NoError(t, cmd.Start())
+	require.NoError(t, write.Close())
+	var url, address string
+	for lines := bufio.NewScanner(read); address == "" && lines.Scan(); {
+		if _, found, ok := strings.Cut(lines.Text(), "status as JSON: curl "); ok {
+			url = "http://" + found
+		}
+		if _, found, ok := strings.Cut(lines.Text(), " listens on "); ok {
+			address = found
+		}
+	}
+	require.NoError(t, read.Close())
+	first, err := demo.Get(t.Context(), address, "/")
+	require.NoError(t, err)
+	demo.Get(t.Context(), address, "/crash")
+	clitest.Eventually(t, func() bool {
+		answer, err := demo.Get(t.Context(), address, "/")
+		return err == nil && answer != first
+	})
+	response, err := http.Get(url)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	var status struct{ LostLines int }
+	require.NoError(t, json.NewDecoder(response.Body).Decode(&status))
+	require.Positive(t, status.LostLines)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	cmd.Wait()
+	require.Zero(t, cmd.ProcessState.ExitCode())
 }

@@ -65,7 +65,8 @@ var ErrInterrupted = errors.New("interrupted")
 // SecondSignal, ends the process at once.
 // Main reports the error of run in one line, and in the exit code: 2 for a UsageError, 1
 // for a LastingError, 130 for ErrInterrupted and for any other error after the context has
-// ended, and 1 for every other error. For flag.ErrHelp it prints the usage.
+// ended, and 1 for every other error, also if Stdout could not be written. For flag.ErrHelp it
+// prints the usage.
 func Main(name, usage string, run func(ctx context.Context, args []string) error) {
 	ctx := untilSignal()
 	err := run(ctx, os.Args[1:])
@@ -125,12 +126,19 @@ func exitCode(name, usage string, err error, interrupted bool) int {
 	}
 	var wrongUse UsageError
 	var lasting LastingError
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(Stdout, usage)
+		err = nil
+	}
+	if err == nil {
+		err = Stdout.failure()
+		interrupted = false
+	}
 	switch {
 	case err == nil:
 		return 0
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Print(usage)
-		return 0
+	case isBrokenPipe(err):
+		return exitFailure
 	case errors.As(err, &wrongUse):
 		return report(err.Error()+" (-h explains)", exitUsage)
 	case errors.As(err, &lasting):

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"regexp"
@@ -45,4 +46,19 @@ func TestIgnoredSignals(t *testing.T) {
 	require.Equal(t, uint64(want), ignored&want)
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, cmd.Wait())
+}
+
+// If the output cannot be written, the command must fail and say so, whatever it printed.
+func TestFullDisk(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	require.NoError(t, err)
+	defer full.Close()
+	for _, args := range [][]string{{"-h"}, {"print"}} {
+		var stderr bytes.Buffer
+		cmd := clitest.Command(t, append([]string{clitest.Self(t)}, args...)...)
+		cmd.Stdout, cmd.Stderr = full, &stderr
+		cmd.Run()
+		require.Equal(t, 1, cmd.ProcessState.ExitCode(), args)
+		require.Equal(t, "prog: write /dev/stdout: no space left on device\n", stderr.String())
+	}
 }

@@ -95,6 +95,26 @@ func testSignalSentTwice(t *testing.T, again syscall.Signal) (inTime bool) {
 	return inTime
 }
 
+// When nothing reads the output any more, SIGPIPE must end a command, and a server must go on and
+// count the lines.
+func TestReaderEnds(t *testing.T) {
+	for command, want := range map[string]clitest.Result{
+		`exec "$0" print`:                 {Code: -1},
+		`exec "$0" outlive`:               {Stderr: "lost 3 lines"},
+		`trap "" PIPE; exec "$0" outlive`: {Stderr: "lost 3 lines"},
+	} {
+		var stderr bytes.Buffer
+		cmd := clitest.Command(t, "sh", "-c", command, clitest.Self(t))
+		read, write, err := os.Pipe()
+		require.NoError(t, err)
+		require.NoError(t, read.Close())
+		cmd.Stdout, cmd.Stderr = write, &stderr
+		cmd.Run()
+		require.NoError(t, write.Close())
+		require.Equal(t, want, clitest.Result{Code: cmd.ProcessState.ExitCode(), Stderr: stderr.String()}, command)
+	}
+}
+
 // Command must split a line at blanks, and return nil for a blank line.
 func TestCommand(t *testing.T) {
 	require.Nil(t, cli.Command("  "))

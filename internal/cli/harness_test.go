@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
+	"os"
 	"os/exec"
 	"testing"
 	"time"
@@ -39,6 +41,13 @@ func prog(ctx context.Context, args []string) error {
 			time.Sleep(10 * time.Millisecond)
 			cli.NewLogger("role").Print("still running")
 		}
+	case "print":
+		fmt.Fprint(cli.Stdout, "one\ntwo\n")
+	case "outlive":
+		cli.Stdout.Outlive()
+		fmt.Fprint(cli.Stdout, "one\ntwo\n")
+		fmt.Fprint(cli.Stdout, "three\n")
+		fmt.Fprintf(os.Stderr, "lost %d lines", cli.Stdout.Lost())
 	case "lasting":
 		return errors.Join(cli.LastingError("all is lost"), ctx.Err())
 	case "interrupted":

@@ -11,7 +11,7 @@ import (
 // NewLogger returns a logger that begins each line with a role and this process's id, because
 // several processes write to the same terminal.
 func NewLogger(role string) *log.Logger {
-	return log.New(os.Stdout, fmt.Sprintf("[%s %d] ", role, os.Getpid()), 0)
+	return log.New(Stdout, fmt.Sprintf("[%s %d] ", role, os.Getpid()), 0)
 }
 
 // NewServerLogger is NewLogger for a process that runs for long: on a terminal, each line

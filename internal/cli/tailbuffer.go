@@ -21,9 +21,14 @@ func (b *TailBuffer) Write(p []byte) (int, error) {
 // Bytes returns what was kept.
 func (b *TailBuffer) Bytes() []byte { return b.kept }
 
-// errorLine matches the line that says what went wrong. Go and Node print a stack trace
-// after it, so it is not the last line.
-var errorLine = regexp.MustCompile(`(?m)^(panic: |fatal error: |\w*Error\b).*$`)
+// errorLine matches the line that says what went wrong: a line by itself, or what Node prints
+// after the line that marks the place in the source, or the C library's or the runtime's reason
+// for an abort. Go and Node print a stack trace after it, so it is not the last line.
+var errorLine = regexp.MustCompile(`(?m)^(?:` +
+	`((?:panic|fatal error|FATAL ERROR): .*|\w*Error\b.*)|` +
+	` *\^+\n+(.+)|` +
+	`(runtime/cgo: .*)\nSIGABRT: .*|` +
+	`(SIG[A-Z]+: .*))$`)
 
 // ErrorLine returns the line that says what went wrong, or else the last line, with
 // unprintable characters replaced.
@@ -31,8 +36,8 @@ func (b *TailBuffer) ErrorLine() string {
 	const shown = 200
 	text := bytes.TrimSpace(b.kept)
 	line := text[bytes.LastIndexByte(text, '\n')+1:]
-	if found := errorLine.FindAll(text, -1); found != nil {
-		line = found[len(found)-1]
+	if found := errorLine.FindAllSubmatch(text, -1); found != nil {
+		line = bytes.Join(found[len(found)-1][1:], nil) // one of them is not empty
 	}
 	if len(line) == 0 {
 		return "it printed no error"

@@ -13,6 +13,10 @@ import (
 // Config{}.Parent().
 func Parent() (*Channel, error) { return Config{}.Parent() }
 
+// HideChannel keeps what this process starts from inheriting the channel that its own parent may
+// have left. Call it first in a program that starts others and does not call Parent.
+func HideChannel() { Parent() }
+
 // Parent returns the channel to the process that forked this one, or ErrNotForked. Call
 // it once, first in main: it removes the channel's variables from the environment and
 // marks the descriptor close-on-exec, so that no grandchild inherits the channel. A Node
