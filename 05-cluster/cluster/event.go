@@ -24,7 +24,10 @@ type (
 		Address string // as the worker writes it, quoted if necessary
 	}
 	// Disconnect: the worker's channel has ended.
-	Disconnect struct{ Worker *Worker }
+	Disconnect struct {
+		Worker          *Worker
+		AfterDisconnect bool // as in Exit
+	}
 	// Exit: the worker's process has ended, after its channel.
 	Exit struct {
 		Worker *Worker

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"net"
 	"os"
 	"sync"
@@ -35,12 +36,14 @@ func (o offer) refuse() {
 	o.answer(false)
 }
 
+// open handles the reply. As in Node, whether a socket came with it decides whether the worker
+// accepts itself.
 func (l *listener) open(m message, raw ipc.Message) (err error) {
 	l.confirm(m)
-	if string(m.Errno) == "null" { // connections will come one by one
+	if l.shared, err = raw.Listener(); errors.Is(err, ipc.ErrNoHandle) { // connections will come one by one
 		return nil
 	}
-	if l.shared, err = raw.Listener(); err != nil {
+	if err != nil {
 		return err
 	}
 	// For a busy port, Node sends a socket that it could not bind. The socket has just been

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"playing-with-processes/internal/clitest"
+	"playing-with-processes/internal/ipc"
 	"playing-with-processes/internal/restart"
 )
 
@@ -81,5 +82,27 @@ func TestTick(t *testing.T) {
 		{AcceptTimeout: time.Hour, QueueTimeout: time.Second},
 	} {
 		require.Equal(t, time.Second/10, s.tick())
+	}
+}
+
+// Whether a worker was to leave must be known when its channel ends, as in Node.
+func TestDisconnectAfterDisconnect(t *testing.T) {
+	t.Parallel()
+	h := startPrimary(t, Settings{Restart: restartAtOnce()}, goHTTP...)
+	workers, _ := h.fork(2)
+	workers[0].Leave()
+	require.True(t, await(h, func(e Disconnect) bool { return e.Worker == workers[0] }).AfterDisconnect)
+	workers[1].Signal(syscall.SIGKILL)
+	require.False(t, await(h, func(e Disconnect) bool { return e.Worker == workers[1] }).AfterDisconnect)
+}
+
+// Without a socket in the reply, the connections of a listener come one by one, whatever error
+// number of no error the reply has.
+func TestReplyWithoutSocket(t *testing.T) {
+	for _, errno := range []string{"null", "0", ""} {
+		l := new(listener)
+		require.NoError(t, l.open(message{Key: "key", Errno: []byte(errno)}, ipc.Message{}), errno)
+		require.Nil(t, l.shared)
+		require.Equal(t, "key", l.key)
 	}
 }

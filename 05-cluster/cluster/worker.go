@@ -266,5 +266,5 @@ func (w *Worker) disconnected(last error) {
 		w.process.KillBecause(fmt.Sprintf("its channel had to be closed: %v", last))
 	}
 	w.leavePorts()
-	w.primary.report(Disconnect{w})
+	w.primary.report(Disconnect{w, w.leaving()})
 }
