@@ -156,12 +156,13 @@ func (c *Channel) endOfStream(err error) {
 
 // handleLine handles one line, which began at this offset of the incoming stream.
 func (c *Channel) handleLine(line []byte, start int64) {
-	if message, ok := c.parse(line); ok {
+	message, internal := c.parse(line)
+	if internal {
 		c.handleInternal(line, start, message)
 		return
 	}
 	c.traceLine("receive", line, -1)
-	if c.cfg.OnlyCluster && !c.isCluster(line) {
+	if c.cfg.OnlyCluster && message.cmd != cmdCluster {
 		c.skip()
 		return
 	}
