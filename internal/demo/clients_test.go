@@ -111,6 +111,8 @@ func TestKeepAlive(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	s := c.Stop()
+	mu.Lock()
+	defer mu.Unlock()
 	for _, failure := range s.Failures {
 		require.True(t, failure.Reused)
 		require.False(t, failure.Begun)
