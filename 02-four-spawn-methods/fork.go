@@ -32,7 +32,7 @@ func Fork(ctx context.Context, opts Options, file string, args ...string) (*Chil
 		}
 		return nil, startError(opts, file, err)
 	}
-	r := watch(ctx, opts, child.Pid(), func() {}, child.Wait)
+	r := watch(ctx, opts, child.Pid(), child.Wait)
 	go r.reap() // ends the messages, though a descendant may hold the channel
 	return &Child{child, r}, nil
 }

@@ -93,9 +93,8 @@ type running struct {
 	waitErr error
 }
 
-// watch signals a program when ctx ends. wait waits for its end and reaps it; onExit is called
-// before.
-func watch(ctx context.Context, opts Options, pid int, onExit func(), wait func() (ipc.Exit, error)) *running {
+// watch signals a program when ctx ends. wait waits for its end and reaps it.
+func watch(ctx context.Context, opts Options, pid int, wait func() (ipc.Exit, error)) *running {
 	r := &running{
 		ctx:      ctx,
 		pid:      pid,
@@ -120,7 +119,6 @@ func watch(ctx context.Context, opts Options, pid int, onExit func(), wait func(
 	go func() {
 		awaitExit(pid)
 		close(r.exited)
-		onExit()
 	}()
 	return r
 }

@@ -48,7 +48,12 @@ func Spawn(ctx context.Context, opts Options, file string, args ...string) (*Pro
 		}
 		return ipc.ExitOf(state), nil
 	}
-	return &Process{stdin, stdout, stderr, watch(ctx, opts, cmd.Process.Pid, func() { stdin.Close() }, wait)}, nil
+	r := watch(ctx, opts, cmd.Process.Pid, wait)
+	go func() {
+		<-r.exited
+		stdin.Close()
+	}()
+	return &Process{stdin, stdout, stderr, r}, nil
 }
 
 // Wait waits for the exit and closes the streams. It returns an *ExitError if the program did
