@@ -137,7 +137,7 @@ func exitCode(name, usage string, err error, interrupted bool) int {
 	switch {
 	case err == nil:
 		return 0
-	case isBrokenPipe(err):
+	case Stdout.failure() != nil && errors.Is(err, syscall.EPIPE): // nothing reads the output
 		return exitFailure
 	case errors.As(err, &wrongUse):
 		return report(err.Error()+" (-h explains)", exitUsage)

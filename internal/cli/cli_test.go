@@ -22,6 +22,7 @@ func TestExitCode(t *testing.T) {
 		{nil, clitest.Result{}},
 		{[]string{"-h"}, clitest.Result{Stdout: "how to use it\n"}},
 		{[]string{"fail"}, clitest.Result{Code: 1, Stderr: "prog: one; two; three\n"}},
+		{[]string{"peer"}, clitest.Result{Code: 1, Stderr: "prog: to the peer: broken pipe\n"}},
 		{[]string{"interrupted"}, clitest.Result{Code: 130, Stderr: "prog: interrupted\n"}},
 		{[]string{"usage"}, clitest.Result{Code: 2, Stderr: "prog: not \"usage\" (-h explains)\n"}},
 		{[]string{"-no"}, clitest.Result{Code: 2, Stderr: "prog: flag provided but not defined: -no (-h explains)\n"}},

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,6 +42,8 @@ func prog(ctx context.Context, args []string) error {
 			time.Sleep(10 * time.Millisecond)
 			cli.NewLogger("role").Print("still running")
 		}
+	case "peer":
+		return fmt.Errorf("to the peer: %w", syscall.EPIPE)
 	case "print":
 		fmt.Fprint(cli.Stdout, "one\ntwo\n")
 	case "outlive":

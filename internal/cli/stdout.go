@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"os/signal"
 	"sync"
@@ -59,6 +58,3 @@ func (o *Output) failure() error {
 	}
 	return o.err
 }
-
-// isBrokenPipe reports whether the reader has ended, which it knows.
-func isBrokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }
