@@ -95,11 +95,11 @@ func RequirePortFree(t *testing.T, address string) {
 
 // Soon gives up when this much time has passed and this many processes have run.
 const (
-	soon          = 5 * time.Second
+	soon          = 2 * time.Second
 	soonProcesses = 400
 )
 
-// Soon requires that condition returns true within some seconds. On a busy machine they are
+// Soon requires that condition returns true within two seconds. On a busy machine they are
 // more, because meanwhile this process starts and awaits others, one after the other, and
 // those take longer then, as does what the test waits for.
 func Soon(t *testing.T, condition func() bool, failure ...any) {
