@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
@@ -91,8 +90,7 @@ func flood(say func(any) error, bytes string, progress io.Writer) error {
 
 // startGrandchild starts a process that holds the output open, and prints its pid.
 func startGrandchild(say func(any) error) error {
-	grandchild := exec.Command("sleep", "10")
-	grandchild.Stdout, grandchild.Stderr = os.Stdout, os.Stderr
+	grandchild := ipc.Self("child", "linger")
 	if err := grandchild.Start(); err != nil {
 		return err
 	}

@@ -14,9 +14,9 @@ import (
 )
 
 // Without arguments, the command must show the four methods in a table and then the two
-// mistakes, on lines that fit into a terminal.
+// mistakes, on lines that fit into a terminal. It must not need PATH.
 func TestDemo(t *testing.T) {
-	got := clitest.Run(t, clitest.Self(t))
+	got := clitest.Run(t, "env", "-u", "PATH", clitest.Self(t))
 	require.Equal(t, 0, got.Code, got.Stderr)
 	require.Empty(t, got.Stderr)
 	for line := range strings.Lines(got.Stdout) {

@@ -23,8 +23,9 @@ type nodeCase struct {
 	script  string   // for a shell: exec's own, or /bin/sh -c
 	words   []string // or a program and its arguments, which exec joins to a line
 	options opts
-	only    string // the methods that have the case, or "" for all
-	has     string // a part of the record that shows that the case has occurred
+	path    *string // PATH, if not the test's; "unset" removes it
+	only    string  // the methods that have the case, or "" for all
+	has     string  // a part of the record that shows that the case has occurred
 }
 
 // opts are options of Node, by their names.
@@ -32,7 +33,7 @@ type opts = map[string]any
 
 func nodeCases(t *testing.T) []nodeCase {
 	moment := int(max(300*time.Millisecond, clitest.Enough(t, 300)).Milliseconds()) // for a shell to start
-	return slices.Concat(exitCases(), startCases(t), signalCases(moment), streamCases(moment), maxBufferCases())
+	return slices.Concat(exitCases(), startCases(t), lookupCases(t), signalCases(moment), streamCases(moment), textCases(), maxBufferCases())
 }
 
 // exitCases are programs that end by themselves.
@@ -78,6 +79,61 @@ func startCases(t *testing.T) []nodeCase {
 		{name: "missing directory", script: `true`, options: opts{"cwd": "/no/such/directory"}, has: `"error":"ENOENT"`},
 		{name: "a directory that is a file", script: `true`, options: opts{"cwd": "/etc/passwd"}, has: `"error":"ENOTDIR"`},
 		{name: "the environment's PWD", script: `printenv PWD`, options: opts{"cwd": "/usr"}, only: "spawn fork"},
+	}
+}
+
+// lookupCases are programs that are named without a directory, and names that nothing can have.
+func lookupCases(t *testing.T) []nodeCase {
+	dir := t.TempDir()
+	write := func(name, text string, mode os.FileMode) {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(text), mode))
+	}
+	const script = "#!/bin/sh\necho $0 $1\n"
+	write("good/prog", script, 0o755)
+	write("good/plain", "echo $0 $1; exit 7", 0o755)
+	write("good/lost", script, 0o755)
+	write("bad/prog", script, 0o644)
+	write("bad/lost", "#!/no/such/shell\n", 0o755)
+	write("directory/prog/file", "", 0o644)
+	path := func(elements ...string) *string { return new(strings.Join(elements, ":")) }
+	good, bad, directory := filepath.Join(dir, "good"), filepath.Join(dir, "bad"), filepath.Join(dir, "directory")
+	inGood := opts{"cwd": good}
+	const program, all = "execFile", "spawn execFile fork"
+	return []nodeCase{
+		{name: "PATH is not set", words: []string{"ls", "/dev/null"}, path: path("unset"), has: `"code":0`},
+		{name: "PATH is not set, missing", words: []string{"no-such-program", "x"}, path: path("unset"), only: program, has: `"error":"ENOENT"`},
+		{name: "PATH is empty", words: []string{"prog", "x"}, path: path(""), options: inGood, only: program, has: `"code":0`},
+		{name: "PATH=.", words: []string{"prog", "x"}, path: path("."), options: inGood, only: all, has: `"code":0`},
+		{name: "PATH ends with a colon", words: []string{"prog", "x"}, path: path(bad, ""), options: inGood, only: program, has: `"code":0`},
+		{name: "a file in PATH", words: []string{"prog", "x"}, path: path("/etc/passwd", good), only: program, has: `"code":0`},
+		{name: "only a file in PATH", words: []string{"prog", "x"}, path: path("/etc/passwd"), only: program, has: `"error":"ENOTDIR"`},
+		{name: "found, not executable", words: []string{"prog", "x"}, path: path(bad, "/no/such/directory"), only: all, has: `"error":"EACCES"`},
+		{name: "found, a directory", words: []string{"prog", "x"}, path: path(directory), only: program, has: `"error":"EACCES"`},
+		{name: "found later, after one that is not executable", words: []string{"prog", "x"}, path: path(bad, directory, good), only: program, has: `"code":0`},
+		{name: "found later, after one without an interpreter", words: []string{"lost", "x"}, path: path(bad, good), only: program, has: `"code":0`},
+		{name: "found, script without #!", words: []string{"plain", "x"}, path: path(good), only: all, has: `"code":7`},
+		{name: "not found, missing directory", words: []string{"prog", "x"}, path: path(bad), options: opts{"cwd": "/no/such/directory"}, only: program, has: `"error":"ENOENT"`},
+		{name: "an empty name", words: []string{"", "x"}, only: "spawn execFile", has: `"error":"ERR_INVALID_ARG_VALUE"`},
+		{name: "a name of 255 bytes", words: []string{strings.Repeat("x", 255), "x"}, only: program, has: `"error":"ENOENT"`},
+		{name: "a name of 256 bytes", words: []string{strings.Repeat("x", 256), "x"}, only: all, has: `"error":"ENAMETOOLONG"`},
+		{name: "a path of 5000 bytes", words: []string{"/" + strings.Repeat("x", 5000), "x"}, only: program, has: `"error":"ENAMETOOLONG"`},
+	}
+}
+
+// textCases are programs whose output is not all UTF-8, or comes in pieces.
+func textCases() []nodeCase {
+	const streams = "spawn execFile"
+	twice := func(text string) string { return `printf '` + text + `'; printf '` + text + `' >&2` }
+	return []nodeCase{
+		{name: "characters in many pieces", script: `printf x; yes 你 | head -n 40000`, only: streams, has: `你\n你`},
+		{name: "a character in two pieces", script: `printf '\344\275'; sleep 0.1; printf '\240'`, only: streams, has: `"stdout":"你"`},
+		{name: "a character cut off at the end", script: twice(`x\360\237\230`), only: streams, has: `"stdout":"x�","stderr":"x�"`},
+		{name: "characters cut off", script: twice(`\344\275x\344\275\344\275\303\303\251`), only: streams, has: `"stdout":"�x���é"`},
+		{name: "bytes of no character", script: twice(`\377\300\200\355\240\200\364\220\200\200\200`), only: streams, has: `�`},
+		{name: "a message that is cut off within a character", script: `printf '"\344\275x\377"\n' >&3`, only: "fork", has: `"�x�"`},
+		{name: "maxBuffer within a long character", script: `printf '12😀3'`, options: opts{"maxBuffer": 5}, only: "exec execFile", has: `"stdout":"12�"`},
 	}
 }
 
@@ -134,7 +190,7 @@ func TestSameAsNode(t *testing.T) {
 	t.Parallel()
 	clitest.NeedNode(t)
 	cases := nodeCases(t)
-	require.GreaterOrEqual(t, len(cases), 20)
+	require.GreaterOrEqual(t, len(cases), 60)
 	for _, test := range cases {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -182,6 +238,17 @@ func (c nodeCase) nodeCommand(t *testing.T, method string) *exec.Cmd {
 	if c.options != nil {
 		cmd.Env = append(cmd.Env, "OPTIONS="+string(options))
 	}
+	return c.withPath(cmd)
+}
+
+func (c nodeCase) withPath(cmd *exec.Cmd) *exec.Cmd {
+	switch {
+	case c.path == nil:
+	case *c.path == "unset":
+		cmd.Env = slices.DeleteFunc(cmd.Env, func(v string) bool { return strings.HasPrefix(v, "PATH=") })
+	default:
+		cmd.Env = append(cmd.Env, "PATH="+*c.path)
+	}
 	return cmd
 }
 
@@ -194,7 +261,7 @@ func (c nodeCase) goCommand(t *testing.T, method string) *exec.Cmd {
 		}
 		words = append(words, fmt.Sprintf("-%s=%v", option, value))
 	}
-	return clitest.Command(t, slices.Concat(words, []string{method}, c.arguments(method))...)
+	return c.withPath(clitest.Command(t, slices.Concat(words, []string{method}, c.arguments(method))...))
 }
 
 // decode returns the result of a program, with its last line, the record, as a value.

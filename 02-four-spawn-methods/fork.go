@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"os/exec"
 
 	"playing-with-processes/internal/ipc"
 )
@@ -21,20 +22,21 @@ func Fork(ctx context.Context, opts Options, file string, args ...string) (*Chil
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	cmd := command(opts, file, args)
+	c := new(Child)
+	if _, err := start(opts, file, args, c.start); err != nil {
+		return nil, err
+	}
+	c.running = watch(ctx, opts, c.Pid(), c.Child.Wait)
+	go c.reap() // ends the messages, though a descendant may hold the channel
+	return c, nil
+}
+
+func (c *Child) start(cmd *exec.Cmd) (err error) {
 	// Not os.Stdin: a process group in the background is stopped when it reads from the
 	// terminal.
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	child, err := ipc.Fork(cmd)
-	if err != nil {
-		if script, ok := withoutInterpreter(err); ok {
-			return Fork(ctx, opts, shell, append([]string{script}, args...)...)
-		}
-		return nil, startError(opts, file, err)
-	}
-	r := watch(ctx, opts, child.Pid(), child.Wait)
-	go r.reap() // ends the messages, though a descendant may hold the channel
-	return &Child{child, r}, nil
+	c.Child, err = ipc.Fork(cmd)
+	return err
 }
 
 // Wait waits for the exit. It returns an *ExitError if the program did not end with code 0, or

@@ -5,9 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"os/exec"
 	"sync"
 	"syscall"
 	"unsafe"
@@ -41,39 +38,6 @@ func (e *ExitError) Error() string {
 
 // Unwrap returns why it was killed: context.DeadlineExceeded or context.Canceled.
 func (e *ExitError) Unwrap() error { return e.cause }
-
-// command prepares a program. It gets a process group of its own, so that one signal reaches
-// its descendants, too. Node signals the program alone.
-func command(opts Options, file string, args []string) *exec.Cmd {
-	cmd := exec.Command(file, args...)
-	cmd.Dir = opts.Dir
-	cmd.Env = os.Environ() // without this, os/exec would add PWD for Dir; Node does not
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	return cmd
-}
-
-// startError makes the error of a failed start say what is missing. The kernel's ENOENT, and so
-// Node's, may mean the directory. For a name that is not in PATH, os/exec has an error of its
-// own, which does not match fs.ErrNotExist.
-func startError(opts Options, file string, err error) error {
-	if _, missing := os.Stat(opts.Dir); opts.Dir != "" && missing != nil {
-		return missing
-	}
-	if errors.Is(err, exec.ErrNotFound) {
-		return &fs.PathError{Op: "spawn", Path: file, Err: syscall.ENOENT}
-	}
-	return err
-}
-
-// withoutInterpreter reports whether a start failed because a script has no #! line. execvp(3),
-// and so Node, runs such a script in a shell; os/exec does not.
-func withoutInterpreter(err error) (path string, ok bool) {
-	var failed *fs.PathError
-	if errors.As(err, &failed) && failed.Err == syscall.ENOEXEC && failed.Path != shell {
-		return failed.Path, true
-	}
-	return "", false
-}
 
 // running is a started program. The end of its context signals it and its descendants, also
 // those that it has left behind, as long as it is not reaped: until then its pid, which is the

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"os/exec"
 
 	"playing-with-processes/internal/ipc"
 )
@@ -18,8 +19,7 @@ type Process struct {
 
 // Spawn starts a program and returns its streams: cp.spawn(file, args). It collects nothing:
 // if its output is not read, the program stops when the pipe is full. Read both streams to the
-// end, and then call Wait. After an error no program runs; the error matches fs.ErrNotExist,
-// fs.ErrPermission, or another errno.
+// end, and then call Wait. After an error, which is one of start's, no program runs.
 //
 // The end of ctx signals the program and its descendants, also after the program's exit, until
 // Wait is called.
@@ -27,18 +27,10 @@ func Spawn(ctx context.Context, opts Options, file string, args ...string) (*Pro
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	cmd := command(opts, file, args)
-	stdin, err1 := cmd.StdinPipe()
-	stdout, err2 := cmd.StdoutPipe()
-	stderr, err3 := cmd.StderrPipe()
-	if err := cmp.Or(err1, err2, err3); err != nil {
+	p := new(Process)
+	cmd, err := start(opts, file, args, p.start)
+	if err != nil {
 		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		if script, ok := withoutInterpreter(err); ok {
-			return Spawn(ctx, opts, shell, append([]string{script}, args...)...)
-		}
-		return nil, startError(opts, file, err)
 	}
 	wait := func() (ipc.Exit, error) {
 		// Not cmd.Wait, which would close the other streams as well.
@@ -48,12 +40,23 @@ func Spawn(ctx context.Context, opts Options, file string, args ...string) (*Pro
 		}
 		return ipc.ExitOf(state), nil
 	}
-	r := watch(ctx, opts, cmd.Process.Pid, wait)
+	p.running = watch(ctx, opts, cmd.Process.Pid, wait)
 	go func() {
-		<-r.exited
-		stdin.Close()
+		<-p.exited
+		p.Stdin.Close()
 	}()
-	return &Process{stdin, stdout, stderr, r}, nil
+	return p, nil
+}
+
+func (p *Process) start(cmd *exec.Cmd) error {
+	var err1, err2, err3 error
+	p.Stdin, err1 = cmd.StdinPipe()
+	p.Stdout, err2 = cmd.StdoutPipe()
+	p.Stderr, err3 = cmd.StderrPipe()
+	if err := cmp.Or(err1, err2, err3); err != nil {
+		return err
+	}
+	return cmd.Start()
 }
 
 // Wait waits for the exit and closes the streams. It returns an *ExitError if the program did

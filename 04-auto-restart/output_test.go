@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"path/filepath"
 	"regexp"
@@ -115,6 +116,14 @@ func TestErrors(t *testing.T) {
 			got := clitest.Run(t, append([]string{clitest.Self(t)}, test.args...)...)
 			clitest.RequireError(t, got, test.code, name, test.want)
 		})
+	}
+}
+
+// Too few descriptors must be an error in one line.
+func TestFewDescriptors(t *testing.T) {
+	for limit := 5; limit <= 8; limit++ {
+		got := clitest.Run(t, "sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" -addr 127.0.0.1:0`, limit), clitest.Self(t))
+		clitest.RequireError(t, got, 1, name, "too many open files")
 	}
 }
 

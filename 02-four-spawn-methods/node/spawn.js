@@ -15,6 +15,9 @@ let stderr = ''
 let error = ''
 try {
   const child = spawn(file, args, options)
+  // Otherwise a character in two chunks would become two broken ones.
+  child.stdout.setEncoding('utf8')
+  child.stderr.setEncoding('utf8')
   child.stdout.on('data', (data) => { stdout += data })
   child.stderr.on('data', (data) => { stderr += data })
   child.on('error', (err) => { error = err.code })

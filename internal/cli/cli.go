@@ -69,7 +69,10 @@ var ErrInterrupted = errors.New("interrupted")
 // prints the usage.
 func Main(name, usage string, run func(ctx context.Context, args []string) error) {
 	ctx := untilSignal()
-	err := run(ctx, os.Args[1:])
+	err := startPoller()
+	if err == nil {
+		err = run(ctx, os.Args[1:])
+	}
 	os.Exit(exitCode(name, usage, err, ctx.Err() != nil))
 }
 

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"syscall"
 	"testing"
@@ -28,6 +29,17 @@ func TestExitCode(t *testing.T) {
 		{[]string{"-no"}, clitest.Result{Code: 2, Stderr: "prog: flag provided but not defined: -no (-h explains)\n"}},
 	} {
 		require.Equal(t, test.want, clitest.Run(t, append([]string{clitest.Self(t)}, test.args...)...))
+	}
+}
+
+// Too few descriptors for the runtime's poller must be an error in one line, and not a trace.
+func TestFewDescriptors(t *testing.T) {
+	const failed = "prog: pipe: too many open files\n"
+	for limit := 4; limit <= 12; limit++ {
+		got := clitest.Run(t, "sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" sleep`, limit), clitest.Self(t))
+		if limit == 4 || got.Code != 0 {
+			require.Equal(t, clitest.Result{Code: 1, Stderr: failed}, got, limit)
+		}
 	}
 }
 

@@ -44,6 +44,8 @@ func prog(ctx context.Context, args []string) error {
 		}
 	case "peer":
 		return fmt.Errorf("to the peer: %w", syscall.EPIPE)
+	case "sleep":
+		time.Sleep(time.Millisecond)
 	case "print":
 		fmt.Fprint(cli.Stdout, "one\ntwo\n")
 	case "outlive":
