@@ -38,9 +38,10 @@ type picker interface {
 	// push adds a connection, as the last.
 	push(conn *os.File)
 	// pick removes a connection and chooses an idle worker for it, or returns nil; idle is
-	// never empty.
-	pick(idle []*Worker) (*os.File, *Worker)
-	// remove forgets a worker.
+	// never empty. Workers that have refused may have no room.
+	pick(idle, refused []*Worker) (*os.File, *Worker)
+	// add adds a worker, also one that it has, and remove forgets it.
+	add(w *Worker)
 	remove(w *Worker)
 	len() int
 	// clear removes all connections.
@@ -59,6 +60,7 @@ func (d *dispatcher) addWorker(w *Worker, reply message) {
 	reply.Errno = null
 	reply.Sockname = d.port.sockname
 	w.enqueue(reply, nil)
+	d.picker.add(w)
 	d.markIdle(w)
 	d.dispatch()
 }
@@ -86,7 +88,7 @@ func (d *dispatcher) removeWorker(w *Worker) {
 // for each.
 func (d *dispatcher) dispatch() {
 	for len(d.idle) > 0 {
-		if conn, w := d.picker.pick(d.idle); conn != nil {
+		if conn, w := d.picker.pick(d.idle, d.refused); conn != nil {
 			d.unmark(w)
 			d.pending++
 			w.give(conn, d)

@@ -96,8 +96,8 @@ func (p *Primary) eventually(t *testing.T, condition func() bool) {
 	})
 }
 
-// A connection must go to the idle worker served least recently, and not to the worker
-// that is idle longest.
+// Of workers that had equally many connections, the worker served least recently must get the
+// next, and not the worker that is idle longest.
 func TestDispatchTurns(t *testing.T) {
 	p := fakePrimary(t)
 	a, d := p.addWorker(t)
@@ -111,6 +111,55 @@ func TestDispatchTurns(t *testing.T) {
 	pushConn(t, d)
 	require.GreaterOrEqual(t, givenSeq(a), int64(0))
 	require.Equal(t, int64(-1), givenSeq(b))
+}
+
+// A worker whose answer is read late must make up for the turns that it missed, but not for
+// more than maxMissed of them.
+func TestDispatchLateAnswer(t *testing.T) {
+	for missed, makesUp := range map[int]int{1: 1, 5: 5, maxMissed: maxMissed, 3 * maxMissed: maxMissed} {
+		p := fakePrimary(t)
+		a, d := p.addWorker(t)
+		b, _ := p.addWorker(t)
+		serve := func(w *Worker) (served bool) {
+			_, seq := givenConn(w)
+			return seq >= 0 && w.connAnswered(seq, true)
+		}
+		pushConn(t, d)
+		late := givenSeq(a)
+		for range 1 + missed {
+			pushConn(t, d)
+			require.True(t, serve(b))
+		}
+		a.connAnswered(late, true)
+		for range makesUp {
+			pushConn(t, d)
+			require.True(t, serve(a))
+		}
+		for range 5 { // and then they take turns
+			pushConn(t, d)
+			require.True(t, serve(b))
+			pushConn(t, d)
+			require.True(t, serve(a))
+		}
+	}
+}
+
+// A worker that joins must take turns with the others, and not make up for what came before.
+func TestDispatchNewWorker(t *testing.T) {
+	p := fakePrimary(t)
+	a, d := p.addWorker(t)
+	for range 20 {
+		pushConn(t, d)
+		a.connAnswered(givenSeq(a), true)
+	}
+	b, _ := p.addWorker(t)
+	for range 5 {
+		pushConn(t, d)
+		b.connAnswered(givenSeq(b), true)
+		pushConn(t, d)
+		a.connAnswered(givenSeq(a), true)
+	}
+	require.Zero(t, d.pending)
 }
 
 // A worker that asks twice for a port must get one share, and one connection at a time.

@@ -142,36 +142,54 @@ func TestNodePackets(t *testing.T) {
 	})
 }
 
-// A worker without room must leave a connection to the other worker. If both are full,
-// the connection must wait, and the workers are asked again now and then.
+// A worker without room must leave a connection to the other worker, under every policy in
+// which the primary accepts. If both are full, the connection must wait, and the workers are
+// asked again now and then.
 func TestNodeFull(t *testing.T) {
 	t.Parallel()
 	clitest.NeedNode(t)
-	h, _ := startTraced(t, Settings{Policy: RoundRobin}, "testdata/full.js", "1")
+	for _, policy := range []Policy{RoundRobin, Sticky} {
+		for _, network := range []string{"tcp", "unix"} {
+			t.Run(fmt.Sprintf("%s over %s", policy, network), func(t *testing.T) {
+				t.Parallel()
+				words := []string{"testdata/full.js", "1"}
+				if network == "unix" {
+					words = append(words, filepath.Join(t.TempDir(), "socket"))
+				}
+				h, _ := startTraced(t, Settings{Policy: policy}, words...)
+				requirePassedOn(t, h, network)
+			})
+		}
+	}
+}
+
+// requirePassedOn makes requests of two workers that have room for one connection each.
+func requirePassedOn(t *testing.T, h *harness, network string) {
+	t.Helper()
 	workers, address := h.fork(2)
-	first, a := dialGreeting(t, address)
-	_, b := dialGreeting(t, address)
+	first, a := dialGreeting(t, network, address)
+	_, b := dialGreeting(t, network, address)
 	require.ElementsMatch(t, []string{workers[0].String(), workers[1].String()}, []string{a, b})
 
-	waiting := dial(t, "tcp", address)
+	waiting := dial(t, network, address)
 	begun := time.Now()
 	const times = 5
 	for range times * len(workers) {
 		h.awaitLine(`receive .*"accepted":false.*`)
 	}
-	require.GreaterOrEqual(t, time.Since(begun), (times-2)*100*time.Millisecond) // a worker is asked at once
+	require.GreaterOrEqual(t, time.Since(begun), (times-2)*refusedPause) // a worker is asked at once
 
 	require.NoError(t, first.Close())
 	require.Equal(t, a, readGreeting(t, waiting))
 	require.NoError(t, waiting.Close())
-	_, again := dialGreeting(t, address)
+	_, again := dialGreeting(t, network, address)
 	require.Equal(t, a, again)
 }
 
 // dialGreeting connects to full.js, and returns its greeting.
-func dialGreeting(t *testing.T, address string) (conn net.Conn, greeting string) {
+func dialGreeting(t *testing.T, network, address string) (conn net.Conn, greeting string) {
 	t.Helper()
-	conn = dial(t, "tcp", address)
+	conn = dial(t, network, address)
 	return conn, readGreeting(t, conn)
 }
 

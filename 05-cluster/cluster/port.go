@@ -17,14 +17,14 @@ import (
 type Policy string
 
 const (
-	// RoundRobin: the primary accepts, and gives each connection to the idle worker that
-	// was served least recently. It is Node's SCHED_RR.
+	// RoundRobin: the primary accepts, and gives each connection to the idle worker that had
+	// the fewest. It is Node's SCHED_RR.
 	RoundRobin Policy = "rr"
 	// None, Node's SCHED_NONE: the workers share the socket and race for connections.
 	None Policy = "none"
 	// Sticky: like RoundRobin, but all connections from one address go to one worker until
 	// that worker leaves, and then to one other. Clients of a Unix socket have no address,
-	// so all of them go to one worker.
+	// so all of them go to one worker. A connection that the worker refuses goes to another.
 	Sticky Policy = "sticky"
 )
 
@@ -54,7 +54,7 @@ func newScheduler(policy Policy, pt *port) scheduler {
 	case Sticky:
 		return newDispatcher(pt, newSticky(pt.workers))
 	default: // RoundRobin
-		return newDispatcher(pt, &roundRobin{turns: map[*Worker]int{}})
+		return newDispatcher(pt, &roundRobin{shares: map[*Worker]share{}})
 	}
 }
 

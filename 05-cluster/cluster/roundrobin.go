@@ -6,29 +6,53 @@ import (
 	"slices"
 )
 
-// roundRobin is the picker of RoundRobin: the oldest connection goes to the idle worker that
-// was served least recently. Node chooses the worker that has been idle longest, which favours
+// maxMissed is how many connections a worker that missed its turns makes up for, so that after a
+// long time it does not get all of them.
+const maxMissed = 8
+
+// roundRobin is the picker of RoundRobin: the oldest connection goes to the idle worker that had
+// the fewest, and among several of these to the worker served least recently. So when the
+// primary reads that a worker has accepted, which may be after its client's next connection,
+// changes no worker's share. Node chooses the worker that has been idle longest, which favours
 // faster workers.
 type roundRobin struct {
-	queue []*os.File
-	turn  int
-	turns map[*Worker]int // the last turn of each
+	queue  []*os.File
+	given  int // connections so far
+	most   int // turns of the worker that had most
+	shares map[*Worker]share
 }
+
+// share is how many turns a worker had, and when it had the last one.
+type share struct{ turns, last int }
 
 func (r *roundRobin) push(conn *os.File) { r.queue = append(r.queue, conn) }
 
-func (r *roundRobin) pick(idle []*Worker) (conn *os.File, w *Worker) {
+func (r *roundRobin) pick(idle, _ []*Worker) (conn *os.File, w *Worker) {
 	if len(r.queue) == 0 {
 		return nil, nil
 	}
 	conn, r.queue = r.queue[0], r.queue[1:]
-	w = slices.MinFunc(idle, func(a, b *Worker) int { return cmp.Compare(r.turns[a], r.turns[b]) })
-	r.turn++
-	r.turns[w] = r.turn
+	w = slices.MinFunc(idle, func(a, b *Worker) int {
+		return cmp.Or(cmp.Compare(r.turns(a), r.turns(b)), cmp.Compare(r.shares[a].last, r.shares[b].last))
+	})
+	r.given++
+	turns := r.turns(w) + 1
+	r.shares[w] = share{turns, r.given}
+	r.most = max(r.most, turns)
 	return conn, w
 }
 
-func (r *roundRobin) remove(w *Worker) { delete(r.turns, w) }
+// turns returns how many turns a worker had, not counting those that it missed long ago.
+func (r *roundRobin) turns(w *Worker) int { return max(r.shares[w].turns, r.most-maxMissed) }
+
+// add makes a worker begin with as many turns as the others. It has missed none.
+func (r *roundRobin) add(w *Worker) {
+	if _, known := r.shares[w]; !known {
+		r.shares[w] = share{turns: r.most}
+	}
+}
+
+func (r *roundRobin) remove(w *Worker) { delete(r.shares, w) }
 func (r *roundRobin) len() int         { return len(r.queue) }
 
 func (r *roundRobin) clear() (all []*os.File) {

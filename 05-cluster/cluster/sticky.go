@@ -48,11 +48,16 @@ func (s *sticky) bucketOf(client netip.Addr) bucket {
 	return bucket(maphash.Comparable(s.seed, client))
 }
 
-// pick removes the first connection whose worker is idle. If there is none, and too many
-// wait, the first of all goes to an idle worker: one slow worker must not stop the port.
-func (s *sticky) pick(idle []*Worker) (*os.File, *Worker) {
+// pick removes the first connection whose worker is idle, or has refused: then another worker
+// gets it, for once. If there is none, and too many wait, the first of all goes to an idle
+// worker: one slow worker must not stop the port.
+func (s *sticky) pick(idle, refused []*Worker) (*os.File, *Worker) {
 	for i, c := range s.queue {
-		if w := s.owner(c.bucket); slices.Contains(idle, w) {
+		w := s.owner(c.bucket)
+		if slices.Contains(refused, w) {
+			w = idle[0]
+		}
+		if slices.Contains(idle, w) {
 			return s.take(i), w
 		}
 	}
@@ -81,6 +86,8 @@ func (s *sticky) owner(b bucket) *Worker {
 	}
 	return w
 }
+
+func (*sticky) add(*Worker) {} // it has no clients yet
 
 func (s *sticky) remove(w *Worker) {
 	delete(s.buckets, w)

@@ -120,18 +120,30 @@ func TestStickyOrder(t *testing.T) {
 	require.Len(t, b.pending, 1)
 }
 
-// A connection that was refused must wait for the same worker, though another worker is
-// idle.
+// A connection that was refused must go to another idle worker, and so must those that wait for
+// the same worker, until that is asked again. No client moves.
 func TestStickyRefused(t *testing.T) {
-	_, a, b, d, _ := fakeSticky(t)
+	_, a, b, d, s := fakeSticky(t)
 	pushConn(t, d)
-	want, seq := givenConn(a)
+	pushConn(t, d)
+	refused, seq := givenConn(a)
+	waits := s.queue[0]
 	a.connAnswered(seq, false)
-	require.Equal(t, int64(-1), givenSeq(b))
-	require.Equal(t, 1, d.picker.len())
+	conn, seq := givenConn(b)
+	require.Same(t, waits.conn, conn)
+	b.connAnswered(seq, true)
+	conn, seq = givenConn(a)
+	require.Same(t, refused, conn, "b has accepted, so a may have room")
+	a.connAnswered(seq, false)
+	conn, seq = givenConn(b)
+	require.Same(t, refused, conn)
+	b.connAnswered(seq, false)
+	require.Equal(t, 1, d.picker.len(), "both are full")
 	d.retry(a)
-	conn, _ := givenConn(a)
-	require.Same(t, want, conn)
+	conn, seq = givenConn(a)
+	require.Same(t, refused, conn)
+	a.connAnswered(seq, true)
+	require.Empty(t, cmp.Diff([]int{a.ID()}, s.ownersOf(waits.bucket)))
 }
 
 // After a worker is gone, the connections that wait for it must go to another worker, and
