@@ -236,7 +236,7 @@ func TestDispatchFinish(t *testing.T) {
 // An interrupt must end one wait, and not the next.
 func TestListenSocketInterrupt(t *testing.T) {
 	host, number := "127.0.0.1", 0
-	fd, err := openSocket(query{Address: &host, Port: &number, AddressType: []byte("4")})
+	fd, err := openSocket(query{Address: &host, Port: &number, AddressType: []byte("4")}, RoundRobin)
 	require.NoError(t, err)
 	name := socknameOf(fd)
 	socket := newListenSocket(fd, "test")

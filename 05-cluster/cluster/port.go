@@ -84,11 +84,12 @@ func (p *Primary) port(w *Worker, q query, data json.RawMessage) (*port, error) 
 	case len(data) > maxData:
 		return nil, unix.E2BIG
 	case pt == nil:
-		fd, err := openSocket(q)
+		policy := p.policyFor(q)
+		fd, err := openSocket(q, policy)
 		if err != nil {
 			return nil, err
 		}
-		pt = p.newPort(q, fd)
+		pt = p.newPort(q, fd, policy)
 	}
 	if pt.data == nil && string(data) != "null" {
 		pt.data = data // with the first worker's ticket keys, all workers resume TLS sessions
@@ -115,7 +116,15 @@ func (p *Primary) portFor(w *Worker, q query) *port {
 	return nil
 }
 
-func (p *Primary) newPort(q query, fd int) *port {
+// policyFor returns the policy for the socket that a query is for.
+func (p *Primary) policyFor(q query) Policy {
+	if strings.HasPrefix(q.kind(), "udp") {
+		return None
+	}
+	return p.settings.Policy
+}
+
+func (p *Primary) newPort(q query, fd int, policy Policy) *port {
 	for p.ports[q.key()] != nil {
 		q.Index++
 	}
@@ -123,13 +132,9 @@ func (p *Primary) newPort(q query, fd int) *port {
 	if pt.sockname != nil {
 		pt.address = net.JoinHostPort(pt.sockname.Address, strconv.Itoa(pt.sockname.Port))
 	}
-	policy := p.settings.Policy
-	switch kind := q.kind(); {
-	case kind == "-1":
+	if q.kind() == "-1" {
 		pt.path = *q.Address
 		pt.file, _ = os.Lstat(pt.path) // an abstract socket has no file
-	case strings.HasPrefix(kind, "udp"):
-		policy = None
 	}
 	pt.scheduler = newScheduler(policy, pt)
 	p.ports[pt.key] = pt

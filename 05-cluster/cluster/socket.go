@@ -12,9 +12,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openSocket opens the socket that a worker asks for, as libuv does. (Package net differs: its
-// 0.0.0.0 includes IPv6.) A stream socket listens. The worker gets the errno in the error.
-func openSocket(q query) (fd int, err error) {
+// openSocket opens the socket that a worker asks for. With the policy None it does not listen:
+// as under Node's primary, the workers make it listen, and without them its clients are refused.
+// The worker gets the errno in the error.
+func openSocket(q query, policy Policy) (fd int, err error) {
+	fd, err = bindSocket(q)
+	if err != nil || policy == None {
+		return fd, err
+	}
+	if err := unix.Listen(fd, q.backlog()); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// bindSocket opens a socket and binds it, as libuv does. (Package net differs: its 0.0.0.0
+// includes IPv6.)
+func bindSocket(q query) (fd int, err error) {
 	if q.FD != nil && *q.FD >= 0 { // one of our descriptors, which could be anything
 		return -1, unix.ENOTSUP
 	}
@@ -153,13 +168,7 @@ func (q query) bind(fd, family, kind int, address unix.Sockaddr) error {
 			return err
 		}
 	}
-	if err := unix.Bind(fd, address); err != nil {
-		return err
-	}
-	if kind == unix.SOCK_DGRAM {
-		return nil
-	}
-	return unix.Listen(fd, q.backlog())
+	return unix.Bind(fd, address)
 }
 
 // socknameOf returns the address of an IP socket in Node's words, or nil.

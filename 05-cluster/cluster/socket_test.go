@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -35,7 +36,7 @@ func TestOpenOptions(t *testing.T) {
 		{`{"address":"127.0.0.1","addressType":"udp4","fd":-1,"flags":4}`, 1, -1, unix.SOCK_DGRAM},
 		{`{"address":"::","port":0,"addressType":"udp6","fd":-1,"flags":1}`, 0, 1, unix.SOCK_DGRAM},
 	} {
-		fd, err := openSocket(parseQuery(t, test.query))
+		fd, err := openSocket(parseQuery(t, test.query), None)
 		if err == unix.EADDRNOTAVAIL || err == unix.EAFNOSUPPORT {
 			continue // no IPv6 here
 		}
@@ -49,6 +50,24 @@ func TestOpenOptions(t *testing.T) {
 		require.NoError(t, err)
 		require.NotZero(t, flags&unix.FD_CLOEXEC)
 		require.NoError(t, unix.Close(fd))
+	}
+}
+
+// With None a socket must only be bound, as under Node: otherwise the clients of a worker that
+// does not make it listen would wait for ever.
+func TestOpenNone(t *testing.T) {
+	for policy, listens := range map[Policy]bool{None: false, RoundRobin: true, Sticky: true} {
+		for _, text := range []string{
+			`{"address":"127.0.0.1","port":0,"addressType":4}`,
+			`{"address":"` + filepath.Join(t.TempDir(), "socket") + `","port":-1,"addressType":-1}`,
+		} {
+			fd, err := openSocket(parseQuery(t, text), policy)
+			require.NoError(t, err)
+			listening, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+			require.NoError(t, err)
+			require.Equal(t, listens, listening != 0, "%s: %s", policy, text)
+			require.NoError(t, unix.Close(fd))
+		}
 	}
 }
 
@@ -70,7 +89,7 @@ func TestOpenErrors(t *testing.T) {
 		`{"address":"/` + strings.Repeat("x", 200) + `","port":-1,"addressType":-1}`: unix.EINVAL,
 		`{"address":"127.0.0.1","port":0,"addressType":"tcp"}`:                       unix.EINVAL,
 	} {
-		_, err := openSocket(parseQuery(t, text))
+		_, err := openSocket(parseQuery(t, text), RoundRobin)
 		require.Equal(t, want, err, text)
 	}
 	after, _ := unix.Dup(0)

@@ -2,6 +2,7 @@ package ipc
 
 import (
 	"encoding/json"
+	"errors"
 	"net"
 	"strings"
 	"syscall"
@@ -59,13 +60,18 @@ func TestOnlyCluster(t *testing.T) {
 	c, p := newPeer(t, Config{Cluster: true, OnlyCluster: true, MaxLine: 1000})
 	pair := newSocketPair(t)
 	go func() {
-		p.Write([]byte("1\n" + strings.Repeat("x", 1<<20) + "\n"))
+		p.Write([]byte("1\n" + strings.Repeat("x", 1<<20) + "\n" + "\x02" + strings.Repeat("y", 100) + "\n"))
 		p.WriteMsgUnix([]byte(handleMessage), unix.UnixRights(pair.far), nil)
 		p.Write([]byte(clusterLine + "\n"))
 	}()
-	for range 3 {
+	for i := range 4 {
 		_, err := receiveAny(t, c)
 		require.ErrorIs(t, err, ErrSkipped)
+		notJSON, is := errors.AsType[*NotJSONError](err)
+		require.Equal(t, i == 2, is)
+		if is {
+			require.Equal(t, "\x02"+strings.Repeat("y", 31), string(notJSON.Begin))
+		}
 	}
 	require.Equal(t, clusterLine, string(receive(t, c).Data))
 	require.Equal(t, lineACK, p.line())

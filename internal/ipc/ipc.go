@@ -61,7 +61,8 @@ type Config struct {
 	// Otherwise they are Node's own: Send refuses them, and the reader drops them.
 	Cluster bool
 	// OnlyCluster, with Cluster, skips all other messages of the peer, however long they
-	// are: Receive returns ErrSkipped for each.
+	// are: Receive returns ErrSkipped for each, which wraps a
+	// *NotJSONError if that is why.
 	OnlyCluster bool
 	// Trace, if set, is called with every step and every line: from several
 	// goroutines, but not concurrently. It must not use the channel.

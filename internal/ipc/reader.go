@@ -1,12 +1,14 @@
 package ipc
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
 
 	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/sys/unix"
 )
 
@@ -34,6 +36,21 @@ func (m Message) Decode(v any) error {
 		return fmt.Errorf("message: %w", err)
 	}
 	return nil
+}
+
+// NotJSONError is a message that is not JSON. Its peer may speak another protocol.
+type NotJSONError struct {
+	Begin []byte // of the message, at most 32 bytes
+}
+
+func (e *NotJSONError) Error() string { return fmt.Sprintf("not JSON: %q", e.Begin) }
+
+// Valid returns a *NotJSONError for a message that is not JSON, which no Decode accepts.
+func (m Message) Valid() error {
+	if jsontext.Value(m.Data).IsValid(asNode) {
+		return nil
+	}
+	return &NotJSONError{bytes.Clone(m.Data[:min(len(m.Data), 32)])}
 }
 
 // Messages yields what the peer sends, in order, and ends when the channel does. An error
@@ -163,7 +180,7 @@ func (c *Channel) handleLine(line []byte, start int64) {
 	}
 	c.traceLine("receive", line, -1)
 	if c.cfg.OnlyCluster && message.cmd != cmdCluster {
-		c.skip()
+		c.skipMessage(Message{Data: line})
 		return
 	}
 	c.deliver(item{msg: Message{Data: line}})
@@ -171,6 +188,14 @@ func (c *Channel) handleLine(line []byte, start int64) {
 
 // skip delivers an error for a message that is not wanted, and takes no memory.
 func (c *Channel) skip() { c.deliver(item{err: ErrSkipped}) }
+
+func (c *Channel) skipMessage(m Message) {
+	if err := m.Valid(); err != nil {
+		c.deliver(item{err: fmt.Errorf("%w: %w", ErrSkipped, err)})
+		return
+	}
+	c.skip()
+}
 
 func (c *Channel) deliver(it item) {
 	c.mu.Lock()

@@ -145,7 +145,9 @@ func (r *reload) awaitReady(ctx context.Context, candidate *Worker) error {
 		return nil
 	case <-candidate.gone:
 	case <-time.After(timeout):
-		candidate.KillBecause(fmt.Sprintf("not ready within %v", timeout))
+		r.supervisor.mu.Lock()
+		candidate.killUnready(fmt.Sprintf("not ready within %v", timeout))
+		r.supervisor.mu.Unlock()
 		<-candidate.gone
 	case <-ctx.Done():
 		return ctx.Err()

@@ -164,6 +164,11 @@ func TestReadyTimeout(t *testing.T) {
 	require.Equal(t, "still starting after 50ms", exited.Why)
 	require.GreaterOrEqual(t, time.Since(w.ForkedAt), timeout-timeout/startTicks)
 
+	h = startSupervisor(t, Config{ReadyTimeout: timeout, DrainTimeout: clitest.Never}, `echo '{"a":1}' >&3; printf '\002{"cmd":"online"}\nx\n' >&3; exec sleep 60`)
+	_, err = h.Fork()
+	require.NoError(t, err)
+	require.Equal(t, `still starting after 50ms; its message is not JSON: "\x02{\"cmd\":\"online\"}"`, await[Exited](h).Why)
+
 	h = startSupervisor(t, Config{ReadyTimeout: clitest.Never}, `echo '"online"' >&3; read stop <&3`)
 	w, err = h.Fork()
 	require.NoError(t, err)

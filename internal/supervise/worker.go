@@ -3,6 +3,7 @@ package supervise
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -53,6 +54,7 @@ type Worker struct {
 	slot            int    // or noSlot
 	retireWhenReady bool   // MarkRetiring came before MarkReady
 	drained         bool   // it has finished its requests
+	unreadable      error  // about the first message that was not JSON, or nil
 	killedFor       string // why we have killed it, or ""
 	exited          Exited // valid when the state is Gone
 }
@@ -95,6 +97,7 @@ func (w *Worker) readLoop() (last error) {
 		if err != nil || !w.supervisor.cfg.Message(w, message) {
 			unsolicited++
 		}
+		w.noteUnreadable(message, err)
 		message.Close()
 		if unsolicited == FreeMessages {
 			unsolicited = 0
@@ -103,6 +106,30 @@ func (w *Worker) readLoop() (last error) {
 		last = err
 	}
 	return last
+}
+
+// noteUnreadable keeps the error for the first message of a starting worker that is not JSON:
+// its runtime may speak another protocol, as Bun's cluster module does.
+func (w *Worker) noteUnreadable(m ipc.Message, err error) {
+	if isClosed(w.ready) {
+		return
+	}
+	if err == nil {
+		err = m.Valid()
+	}
+	if notJSON, ok := errors.AsType[*ipc.NotJSONError](err); ok {
+		w.supervisor.mu.Lock()
+		w.unreadable = cmp.Or[error](w.unreadable, notJSON)
+		w.supervisor.mu.Unlock()
+	}
+}
+
+// killUnready kills a worker that did not get ready. The caller holds the supervisor's lock.
+func (w *Worker) killUnready(why string) {
+	if w.unreadable != nil {
+		why += fmt.Sprintf("; its message is %v", w.unreadable)
+	}
+	w.killBecause(why)
 }
 
 // watchStart kills a worker that stays in the state Starting for ReadyTimeout. It counts
@@ -122,7 +149,7 @@ func (w *Worker) watchStart() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if w.state == Starting && !s.reload.isCandidate(w) { // a reload has its own timeout
-		w.killBecause(fmt.Sprintf("still starting after %v", timeout))
+		w.killUnready(fmt.Sprintf("still starting after %v", timeout))
 	}
 }
 
