@@ -50,11 +50,11 @@ func demonstrate(ctx context.Context, o options) error {
 	s := &story{say: cli.NewServerLogger("demo"), n: o.n, events: make(chan cluster.Event, 1000)}
 	os.Setenv("GOTRACEBACK", "none") // a panic of a worker is one line
 	settings := o.settings()
-	settings.Command = func() *exec.Cmd {
+	settings.Command = func(id, slot int) *exec.Cmd {
 		if s.broken.Load() {
 			return ipc.Self("-addr", nowhere)
 		}
-		return o.command()
+		return o.command(id, slot)
 	}
 	p, err := cluster.SetupPrimary(settings)
 	if err != nil {

@@ -178,7 +178,7 @@ func (o options) settings() cluster.Settings {
 }
 
 // command returns what a worker runs: this program, or what -exec names.
-func (o options) command() *exec.Cmd {
+func (o options) command(_, _ int) *exec.Cmd {
 	cmd := ipc.Self("-addr", o.addr)
 	switch {
 	case isScript(o.exec):

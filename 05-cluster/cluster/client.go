@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,8 +21,13 @@ const defaultDrain = 5 * time.Second
 // primaryConn is a worker's connection to its primary.
 type primaryConn struct {
 	channel   *ipc.Channel
-	leave     chan struct{} // closed when it is time to leave
-	drainTime time.Duration // for Serve; valid then
+	id        int
+	slot      atomic.Int64
+	mailbox   *mailbox[struct{}]
+	unread    bool                   // the last message was lost; for readLoop
+	orphaned  func() <-chan struct{} // see watchParent
+	leave     chan struct{}          // closed when it is time to leave
+	drainTime time.Duration          // for Serve; valid then
 
 	mu           sync.Mutex // guards the fields below
 	serving      int        // calls of Serve
@@ -47,19 +53,23 @@ type server interface {
 }
 
 // connect is the first thing that a worker does.
-func connect() (*primaryConn, error) {
+func connect(id int) (*primaryConn, error) {
 	channel, err := ipc.Config{Cluster: true}.Parent()
 	if err != nil {
 		return nil, fmt.Errorf("worker by %s: %w", uniqueID, err)
 	}
 	c := &primaryConn{
 		channel:   channel,
+		id:        id,
+		mailbox:   newMailbox[struct{}](),
+		orphaned:  sync.OnceValue(watchParent),
 		leave:     make(chan struct{}),
 		drainTime: defaultDrain,
 		requests:  map[int64]request{},
 		servers:   map[string]server{},
 		indexes:   map[string]index{},
 	}
+	c.slot.Store(int64(slotAtStart()))
 	if err := c.send(message{Act: actOnline}); err != nil {
 		return nil, err
 	}
@@ -68,7 +78,7 @@ func connect() (*primaryConn, error) {
 }
 
 func (c *primaryConn) send(m message) error {
-	return c.channel.Send(context.Background(), c.number(m))
+	return c.channel.Send(context.Background(), ipc.ClusterMessage{Message: c.number(m)})
 }
 
 func (c *primaryConn) number(m message) message {
@@ -89,7 +99,7 @@ func (c *primaryConn) request(m message, s server) error {
 	}
 	c.requests[m.Seq] = request{s, replied}
 	c.mu.Unlock()
-	if err := c.channel.Send(context.Background(), m); err != nil {
+	if err := c.channel.Send(context.Background(), ipc.ClusterMessage{Message: m}); err != nil {
 		return err
 	}
 	return <-replied
@@ -99,11 +109,15 @@ func (c *primaryConn) request(m message, s server) error {
 func (c *primaryConn) readLoop() {
 	for raw, err := range c.channel.Messages() {
 		var m message
-		if err == nil && raw.Decode(&m) == nil && m.Cmd == command {
+		switch {
+		case err != nil || !raw.Cluster:
+			c.receive(raw, err)
+		case raw.Decode(&m) == nil:
 			c.handleMessage(m, raw)
 		}
 		raw.Close()
 	}
+	c.mailbox.close()
 	c.mu.Lock()
 	orphan := !c.drained
 	c.mu.Unlock()
@@ -140,6 +154,8 @@ func (c *primaryConn) handleMessage(m message, raw ipc.Message) {
 		c.handleConnection(m, raw)
 	case m.Act == actDisconnect:
 		c.startLeaving(m.Within)
+	case m.Act == actSlot && m.Slot != nil:
+		c.slot.Store(int64(*m.Slot))
 	}
 }
 

@@ -18,17 +18,24 @@
 // sticky.go and shared.go are the two other policies. primary.go connects all this to package
 // supervise, which keeps the workers running; settings.go has the numbers. protocol.go has the
 // messages between primary and worker, and socket.go opens what a worker asks for. client.go,
-// registration.go, listen.go, listener.go and serve.go are the worker's side. event.go and
+// registration.go, listen.go, listener.go and serve.go are the worker's side. messages.go and
+// send.go, the worker's side, carry the messages of the program itself, through mailbox.go. event.go and
 // status.go report what happens, and types.go names what other programs need.
 package cluster
 
 import (
+	"fmt"
 	"os"
+	"strconv"
 	"sync"
 )
 
-// uniqueID is the variable in which a primary tells a worker its number.
-const uniqueID = "NODE_UNIQUE_ID"
+// The variables of a worker. Settings documents them.
+const (
+	uniqueID         = "NODE_UNIQUE_ID"
+	slotVariable     = "CLUSTER_SLOT"
+	instanceVariable = "NODE_APP_INSTANCE"
+)
 
 // self returns the connection to this process's primary, or nil if no primary has forked it.
 var self = sync.OnceValues(func() (*primaryConn, error) {
@@ -37,8 +44,23 @@ var self = sync.OnceValues(func() (*primaryConn, error) {
 	if id == "" {
 		return nil, nil
 	}
-	return connect()
+	number, err := strconv.Atoi(id)
+	if err != nil {
+		return nil, fmt.Errorf("%s=%q is not a number", uniqueID, id)
+	}
+	return connect(number)
 })
+
+// slotAtStart returns the slot that this worker had when it was started. pm2's workers have only
+// the second variable.
+func slotAtStart() int {
+	for _, name := range []string{slotVariable, instanceVariable} {
+		if slot, err := strconv.Atoi(os.Getenv(name)); err == nil {
+			return slot
+		}
+	}
+	return NoSlot
+}
 
 // IsPrimary reports whether no primary has forked this process. Call it, or another function
 // for workers, before this process starts another one: the first call removes the channel

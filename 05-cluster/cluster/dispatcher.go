@@ -26,7 +26,8 @@ type dispatcher struct {
 	changed sync.Cond // of the primary's mu: a worker is idle, or finishing was set
 	idle    []*Worker
 	refused []*Worker // have refused a connection, and may have no room
-	pending int       // connections that were given and not answered
+	retries map[*Worker]*time.Timer
+	pending int // connections that were given and not answered
 
 	waiting   bool // the wait goroutine waits for a connection
 	finishing bool // accept nothing more
@@ -49,7 +50,7 @@ type picker interface {
 }
 
 func newDispatcher(pt *port, picker picker) *dispatcher {
-	d := &dispatcher{port: pt, socket: newListenSocket(pt.fd, pt.key), picker: picker}
+	d := &dispatcher{port: pt, socket: newListenSocket(pt.fd, pt.key), picker: picker, retries: map[*Worker]*time.Timer{}}
 	d.changed.L = &pt.primary.mu
 	pt.primary.running.Go(d.wait)
 	return d
@@ -79,6 +80,7 @@ func (d *dispatcher) unmark(w *Worker) {
 
 func (d *dispatcher) removeWorker(w *Worker) {
 	d.unmark(w)
+	delete(d.retries, w)
 	d.picker.remove(w)
 	d.dispatch()
 }
@@ -174,7 +176,10 @@ func (d *dispatcher) accepted(w *Worker) {
 func (d *dispatcher) refuse(w *Worker, conn *os.File) {
 	if d.port.workers[w] {
 		d.refused = append(d.refused, w)
-		time.AfterFunc(refusedPause, func() {
+		if earlier := d.retries[w]; earlier != nil {
+			earlier.Stop() // it would come too early now
+		}
+		d.retries[w] = time.AfterFunc(refusedPause, func() {
 			d.changed.L.Lock()
 			defer d.changed.L.Unlock()
 			d.retry(w)

@@ -41,6 +41,12 @@ type (
 		// unless the port is closed.
 		Returned int
 	}
+	// MessageLost: the worker's first message was lost that Messages does not yield. Err says
+	// why; later ones are only counted, see WorkerStatus.
+	MessageLost struct {
+		Worker *Worker
+		Err    error
+	}
 	// Rejected: connections were reset, because the port had no worker for
 	// Settings.QueueTimeout, or was closed: by a shutdown, or by its last worker.
 	Rejected struct {
@@ -71,6 +77,10 @@ func (e Forked) String() string     { return fmt.Sprintf("%v is started", e.Work
 func (e Online) String() string     { return fmt.Sprintf("%v is online", e.Worker) }
 func (e Listening) String() string  { return fmt.Sprintf("%v listens on %s", e.Worker, e.Address) }
 func (e Disconnect) String() string { return fmt.Sprintf("%v: the channel has ended", e.Worker) }
+
+func (e MessageLost) String() string {
+	return fmt.Sprintf("%v: a message is lost: %v", e.Worker, e.Err)
+}
 
 func (e Exit) String() string {
 	text := supervise.Exited{

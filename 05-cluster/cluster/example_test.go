@@ -31,7 +31,7 @@ func ExampleSetupPrimary() {
 		os.Exit(0)
 	}
 	primary, err := cluster.SetupPrimary(cluster.Settings{
-		Command: func() *exec.Cmd { return exec.Command(os.Args[0], "-test.run=^ExampleSetupPrimary$") },
+		Command: func(_, _ int) *exec.Cmd { return exec.Command(os.Args[0], "-test.run=^ExampleSetupPrimary$") },
 	})
 	if err != nil {
 		log.Fatal(err)

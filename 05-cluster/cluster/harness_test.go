@@ -75,7 +75,7 @@ func startPrimary(t *testing.T, s Settings, words ...string) *harness {
 	s.QueueTimeout = cmp.Or(s.QueueTimeout, clitest.Never)
 	s.ReadyTimeout = cmp.Or(s.ReadyTimeout, clitest.Never)
 	if s.Command == nil {
-		s.Command = func() *exec.Cmd { return h.workerCommand(words...) }
+		s.Command = func(_, _ int) *exec.Cmd { return h.workerCommand(words...) }
 	}
 	var err error
 	h.Primary, err = SetupPrimary(s)
@@ -99,7 +99,7 @@ func startPrimary(t *testing.T, s Settings, words ...string) *harness {
 func startChanging(t *testing.T, s Settings, words ...string) (h *harness, setCommand func(words ...string)) {
 	t.Helper()
 	var mu sync.Mutex
-	s.Command = func() *exec.Cmd {
+	s.Command = func(_, _ int) *exec.Cmd {
 		mu.Lock()
 		defer mu.Unlock()
 		return h.workerCommand(words...)

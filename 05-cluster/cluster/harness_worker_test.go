@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -52,7 +53,9 @@ func joinAndListen() (w testWorker, key string, err error) {
 	return w, reply.Key, w.send(query)
 }
 
-func (w testWorker) send(v any) error { return w.Send(context.Background(), v) }
+func (w testWorker) send(v any) error {
+	return w.Send(context.Background(), ipc.ClusterMessage{Message: v})
+}
 
 // receive returns the primary's next message.
 func (w testWorker) receive() (message, ipc.Message, error) {
@@ -81,7 +84,13 @@ func (w testWorker) answerConn(seq int64, accepted bool) error {
 	return w.send(map[string]any{"cmd": command, "seq": 3, "ack": seq, "accepted": accepted})
 }
 
-func (w testWorker) sendLine(line string) error { return w.send(json.RawMessage(line)) }
+// sendLine sends a line of the protocol, or another one.
+func (w testWorker) sendLine(line string) error {
+	if strings.Contains(line, command) {
+		return w.send(json.RawMessage(line))
+	}
+	return w.Send(context.Background(), json.RawMessage(line))
+}
 
 // restartAtOnce is a policy that starts failed workers again at once, however many fail.
 func restartAtOnce() *restart.Policy {

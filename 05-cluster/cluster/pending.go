@@ -42,9 +42,13 @@ func (w *Worker) connAnswered(seq int64, accepted bool) (solicited bool) {
 	return true
 }
 
-// tick ages the pending connections, and kills a worker that has left one for too long.
+// tick ages the pending connections, and kills a worker that has left one for too long, unless its
+// answer waits with its messages.
 // Skipping it is not enough: a frozen worker may wake up, and then two answer one request.
 func (w *Worker) tick(most int) {
+	if w.stalled.Load() {
+		return
+	}
 	for _, c := range w.pending {
 		if c.age++; c.age > most {
 			w.process.KillBecause(fmt.Sprintf("it has not accepted a connection for %v", w.primary.settings.AcceptTimeout))

@@ -137,7 +137,7 @@ func TestUnusedPortReleased(t *testing.T) {
 	h = startPrimary(t, Settings{
 		Restart:      restartAtOnce(),
 		QueueTimeout: 200 * time.Millisecond,
-		Command:      func() *exec.Cmd { return h.workerCommand("go", "own port", dir) },
+		Command:      func(_, _ int) *exec.Cmd { return h.workerCommand("go", "own port", dir) },
 	})
 	workers, path := h.fork(1)
 	require.Equal(t, workers[0].String(), get(t, "unix", path))
@@ -176,7 +176,7 @@ func TestRelativeSocketPath(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	var h *harness
-	h = startPrimary(t, Settings{Command: func() *exec.Cmd {
+	h = startPrimary(t, Settings{Command: func(_, _ int) *exec.Cmd {
 		cmd := h.workerCommand("go", "http", "unix", "socket")
 		cmd.Dir = dir
 		return cmd

@@ -28,6 +28,7 @@ type Primary struct {
 	supervisor  *supervise.Supervisor
 	running     sync.WaitGroup // goroutines
 	events      chan Event
+	mailbox     *mailbox[*Worker]
 	closeEvents sync.Once
 
 	// mu guards the fields below, and the ports, schedulers and workers. The supervisor's
@@ -58,6 +59,7 @@ func newPrimary(settings Settings) *Primary {
 	return &Primary{
 		settings: settings,
 		events:   make(chan Event, maxEvents),
+		mailbox:  newMailbox[*Worker](),
 		ports:    map[string]*port{},
 	}
 }
@@ -67,9 +69,7 @@ func (p *Primary) config() supervise.Config {
 	return supervise.Config{
 		Command: func(process *supervise.Worker) *exec.Cmd {
 			process.Value = newWorker(p, process)
-			cmd := p.settings.Command()
-			cmd.Env = append(cmd.Environ(), uniqueID+"="+strconv.Itoa(process.ID()))
-			return cmd
+			return p.command(process)
 		},
 		Name:         func(process *supervise.Worker) string { return fmt.Sprintf("worker %d", process.Pid()) },
 		Channel:      func(process *supervise.Worker) ipc.Config { return p.settings.channel(process.ID()) },
@@ -77,12 +77,29 @@ func (p *Primary) config() supervise.Config {
 		Message:      func(process *supervise.Worker, m ipc.Message) bool { return workerOf(process).handleMessage(m) },
 		Disconnected: func(process *supervise.Worker, last error) { workerOf(process).disconnected(last) },
 		AskToLeave:   func(ctx context.Context, process *supervise.Worker) { workerOf(process).askToLeave(ctx) },
+		Lost:         func(process *supervise.Worker, err error) { workerOf(process).messageNotRead(err) },
 		Exited:       func(process *supervise.Worker) { workerOf(process).exited() },
+		SlotTaken:    func(process *supervise.Worker) { workerOf(process).slotTaken() },
 		Notify:       p.notify,
 		Restart:      p.settings.Restart,
 		ReadyTimeout: p.settings.ReadyTimeout,
 		DrainTimeout: p.settings.DrainTimeout,
 	}
+}
+
+// command returns what a worker runs, with the variables that Settings documents.
+func (p *Primary) command(process *supervise.Worker) *exec.Cmd {
+	slot, had := process.SlotAtStart()
+	cmd := p.settings.Command(process.ID(), slot)
+	own := NoSlot
+	if had {
+		own = slot
+	}
+	cmd.Env = append(cmd.Environ(),
+		uniqueID+"="+strconv.Itoa(process.ID()),
+		slotVariable+"="+strconv.Itoa(own),
+		instanceVariable+"="+strconv.Itoa(slot))
+	return cmd
 }
 
 // Policy returns the policy in use.
@@ -96,7 +113,8 @@ func (p *Primary) Workers() (workers []*Worker) {
 	return workers
 }
 
-// Fork adds a worker. If it cannot be started, it is not tried again.
+// Fork adds a worker, in the first slot that is free. If it cannot be started, it is not tried
+// again.
 func (p *Primary) Fork() (*Worker, error) {
 	process, err := p.supervisor.Fork()
 	if err != nil {
@@ -109,7 +127,7 @@ func (p *Primary) Fork() (*Worker, error) {
 func (p *Primary) Size() int { return p.supervisor.Size() }
 
 // Scale changes the number of workers. If there are too many, those that do not listen leave
-// first, and then the oldest. Scale does not wait for workers to start or to leave. If one
+// first, and then those with the highest slots. Scale does not wait for workers to start or to leave. If one
 // cannot be started, Scale returns the error, and the workers started so far stay.
 func (p *Primary) Scale(n int) error { return p.supervisor.Scale(n) }
 
@@ -167,6 +185,7 @@ func (p *Primary) Shutdown(ctx context.Context) error {
 	defer context.AfterFunc(ctx, p.killAll)()
 	p.supervisor.Wait()
 	p.running.Wait()
+	p.mailbox.close()
 	p.closeEvents.Do(func() { close(p.events) })
 	return ctx.Err()
 }

@@ -21,6 +21,7 @@ const (
 	actLeave      = "exitedAfterDisconnect" // from a worker: I am going to exit, without a failure
 	actConnection = "newconn"               // from the primary: here is a connection
 	actDisconnect = "disconnect"            // from the primary: leave
+	actSlot       = "slot"                  // from the primary: you have this slot now; Node ignores it
 )
 
 // message is any of them. Fields that its act does not use are absent.
@@ -42,6 +43,7 @@ type message struct {
 	// Within is how many milliseconds the worker has to leave. Node's protocol does not have
 	// this field, and Node ignores it.
 	Within int64 `json:"within,omitzero"`
+	Slot   *int  `json:"slot,omitzero"`
 }
 
 // query is where a worker wants to listen, or listens.

@@ -48,7 +48,7 @@ func TestReloadOldWorkerDies(t *testing.T) {
 	candidate.proceed()
 	require.NoError(t, end())
 	h.requireStatus(2, doneReload(1), allListening(2)...)
-	require.Equal(t, []int{3, 4}, h.ids())
+	require.Equal(t, []int{4, 5}, h.ids(), "the slot of 3 has a new worker already")
 }
 
 // A new worker that is killed while it starts must stop the reload.

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Scale must keep the newest workers, and the port even without a worker. A call that
+// Scale must keep the workers with the lowest slots, and the port even without a worker. A call that
 // fails changes nothing.
 func TestScale(t *testing.T) {
 	eachWorker(t, func(t *testing.T, worker []string) {
@@ -16,12 +16,12 @@ func TestScale(t *testing.T) {
 		require.NoError(t, h.Scale(3))
 		h.requireStatus(3, nil, allListening(3)...)
 		require.NoError(t, h.Scale(3))
-		newest := h.Workers()[2]
-		address := h.listeningOf(newest)
+		first := h.Workers()[0]
+		address := h.listeningOf(first)
 		require.NoError(t, h.Scale(1))
 		h.requireStatus(1, nil, "listening")
-		require.Equal(t, []int{3}, h.ids())
-		require.Equal(t, newest.String(), get(t, "tcp", address))
+		require.Equal(t, []int{1}, h.ids())
+		require.Equal(t, first.String(), get(t, "tcp", address))
 		require.NoError(t, h.Scale(0))
 		h.requireStatus(0, nil)
 		waiting := dial(t, "tcp", address)

@@ -22,7 +22,15 @@ type Settings struct {
 	// with the same arguments and no input. All that the command says is done, but a worker
 	// always leads a process group, with Setpgid or as the leader of a session, and a nil
 	// Stderr is this process's. Command must not use the Primary, which waits for it.
-	Command func() *exec.Cmd
+	//
+	// id is the worker's number, and slot the slot that it is for: by it, replacements can be
+	// what the workers before them were. The worker gets three variables more:
+	//
+	//	NODE_UNIQUE_ID     its id
+	//	CLUSTER_SLOT       the slot that it has at its start, or -1; see Worker.Slot
+	//	NODE_APP_INSTANCE  the slot that it is for, as under pm2: in a reload, old and new
+	//	                   worker have the same
+	Command func(id, slot int) *exec.Cmd
 	// Policy is how connections get to the workers. "" is the value of the variable
 	// NODE_CLUSTER_SCHED_POLICY, or else RoundRobin.
 	Policy Policy
@@ -38,6 +46,9 @@ type Settings struct {
 	// DrainTimeout is how long a worker that leaves may finish its requests before it is
 	// terminated; 0 means 5 s. (`docker stop` waits 10 s for everything.)
 	DrainTimeout time.Duration
+	// MaxMessage is the longest message to or from a worker, in bytes of JSON; 0 means 1 MiB,
+	// and less than 64 KiB means 64 KiB. A longer one of a worker is lost, see Messages.
+	MaxMessage int
 	// Restart is when failed workers are started again; nil is DefaultRestartPolicy.
 	Restart *RestartPolicy
 	// Trace, if set, is called with every line on the channel to the worker with this ID.
@@ -50,7 +61,7 @@ type Settings struct {
 
 func (s Settings) withDefaults() (Settings, error) {
 	if s.Command == nil {
-		s.Command = func() *exec.Cmd {
+		s.Command = func(_, _ int) *exec.Cmd {
 			cmd := ipc.Self(os.Args[1:]...)
 			cmd.Stdin = nil // a process group in the background cannot read from the terminal
 			return cmd
@@ -68,6 +79,7 @@ func (s Settings) withDefaults() (Settings, error) {
 	s.QueueTimeout = cmp.Or(s.QueueTimeout, 30*time.Second)
 	s.ReadyTimeout = cmp.Or(s.ReadyTimeout, 30*time.Second)
 	s.DrainTimeout = cmp.Or(s.DrainTimeout, 5*time.Second)
+	s.MaxMessage = max(cmp.Or(s.MaxMessage, 1<<20), 64<<10) // the protocol's are shorter
 	return s, nil
 }
 
@@ -76,11 +88,10 @@ func (s Settings) tick() time.Duration {
 	return max(min(s.AcceptTimeout, s.QueueTimeout)/10, time.Millisecond)
 }
 
-// channel returns the bounds of the channel to a worker. They are enough for the protocol,
-// and keep a hostile worker from using much of our memory. Other messages are skipped: a Node
-// worker may send its primary as many as it likes, of any length.
+// channel returns the bounds of the channel to a worker, which keep a hostile worker from using
+// much of our memory. A worker may send what it likes: what is too much is skipped.
 func (s Settings) channel(id int) ipc.Config {
-	cfg := ipc.Config{Cluster: true, OnlyCluster: true, MaxLine: 1 << 20, MaxInbox: 4 << 20}
+	cfg := ipc.Config{Cluster: true, Skip: true, MaxLine: s.MaxMessage, MaxInbox: 4 * s.MaxMessage}
 	if s.Trace != nil {
 		cfg.Trace = func(e ipc.Event) { s.Trace(id, e) }
 	}

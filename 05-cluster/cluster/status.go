@@ -33,8 +33,9 @@ type PortStatus struct {
 
 // WorkerStatus is a worker that has not ended.
 type WorkerStatus struct {
-	ID  int `json:"id"`
-	Pid int `json:"pid"`
+	ID   int `json:"id"`
+	Pid  int `json:"pid"`
+	Slot int `json:"slot"` // or -1, see Worker.Slot
 	// State is starting; online, when it has joined the cluster; listening; leaving; or
 	// disconnected, when its channel has ended though it was not to leave.
 	State    string    `json:"state"`
@@ -42,9 +43,11 @@ type WorkerStatus struct {
 	Restarts int       `json:"restarts"` // after failures, in its slot; a reload starts a new count
 	// Accepted and Pending are the connections that it has accepted, and was given and has
 	// not accepted. Under None they are null, because the kernel hands connections out.
-	Accepted *int  `json:"accepted"`
-	Pending  *int  `json:"pending"`
-	Memory   int64 `json:"memory,omitzero"` // in bytes, on Linux
+	Accepted *int `json:"accepted"`
+	Pending  *int `json:"pending"`
+	// LostMessages are those that Messages does not yield.
+	LostMessages int   `json:"lostMessages"`
+	Memory       int64 `json:"memory,omitzero"` // in bytes, on Linux
 }
 
 // ReloadStatus is a reload.
@@ -100,9 +103,12 @@ func (w *Worker) status(supervised supervise.WorkerStatus) WorkerStatus {
 	s := WorkerStatus{
 		ID:       w.ID(),
 		Pid:      w.Pid(),
+		Slot:     supervised.Slot,
 		State:    w.stateName(supervised.State),
 		Started:  w.process.ForkedAt,
 		Restarts: supervised.Restarts,
+
+		LostMessages: w.lost,
 	}
 	if w.primary.settings.Policy != None {
 		s.Accepted, s.Pending = new(w.accepted), new(len(w.pending))

@@ -154,14 +154,14 @@ func TestStatusJSON(t *testing.T) {
 	one, two, at := 1, 2, time.Unix(0, 0).UTC()
 	text, err = json.Marshal(Status{
 		Ports:   []PortStatus{{"127.0.0.1:80", 3, 4}},
-		Workers: []WorkerStatus{{1, 2, "online", at, 5, &one, &two, 6}, {Started: at}},
+		Workers: []WorkerStatus{{1, 2, 3, "online", at, 5, &one, &two, 7, 6}, {Started: at}},
 		Reload:  &ReloadStatus{State: "failed", Replaced: 7, Remaining: 8, Began: at, Seconds: 0.5, Error: "why"},
 	})
 	require.NoError(t, err)
 	require.Equal(t, `{"pid":0,"policy":"","size":0,"restarting":"","waiting":0,"reset":0,`+
 		`"ports":[{"address":"127.0.0.1:80","workers":3,"waiting":4}],`+
-		`"workers":[{"id":1,"pid":2,"state":"online","started":"1970-01-01T00:00:00Z","restarts":5,`+
-		`"accepted":1,"pending":2,"memory":6},`+
-		`{"id":0,"pid":0,"state":"","started":"1970-01-01T00:00:00Z","restarts":0,"accepted":null,"pending":null}],`+
+		`"workers":[{"id":1,"pid":2,"slot":3,"state":"online","started":"1970-01-01T00:00:00Z","restarts":5,`+
+		`"accepted":1,"pending":2,"lostMessages":7,"memory":6},`+
+		`{"id":0,"pid":0,"slot":0,"state":"","started":"1970-01-01T00:00:00Z","restarts":0,"accepted":null,"pending":null,"lostMessages":0}],`+
 		`"reload":{"state":"failed","replaced":7,"remaining":8,"began":"1970-01-01T00:00:00Z","seconds":0.5,"error":"why"}}`, string(text))
 }

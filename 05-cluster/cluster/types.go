@@ -15,10 +15,22 @@ type (
 	RestartState = restart.State
 	// TraceEvent is a line on a channel, or a step in its life.
 	TraceEvent = ipc.Event
+	// Message is a message that Messages yields.
+	Message = ipc.Message
+	// Kind is what kind of handle a message has.
+	Kind = ipc.Kind
 	// ExitStatus is how a process ended.
 	ExitStatus = ipc.Exit
 	// Reason is why a worker has ended that was not to end.
 	Reason = supervise.Reason
+)
+
+// The kinds of handles.
+const (
+	NoHandle       = ipc.NoHandle
+	KindListener   = ipc.KindListener
+	KindConn       = ipc.KindConn
+	KindPacketConn = ipc.KindPacketConn
 )
 
 // The states of restarts.

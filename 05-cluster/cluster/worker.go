@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -43,6 +44,9 @@ type Worker struct {
 	lastAccepted time.Time
 	unread       bool // the channel was ended before all of its messages were read
 	returned     int  // connections that it had not accepted when it ended
+	lost         int  // messages that Messages does not yield
+
+	stalled atomic.Bool // its channel is not read, because its part of the mailbox is full
 }
 
 // outgoing is a message that waits for writeLoop.
@@ -66,6 +70,12 @@ func workerOf(process *supervise.Worker) *Worker { return process.Value.(*Worker
 
 // ID returns the worker's number, which is never used again.
 func (w *Worker) ID() int { return w.process.ID() }
+
+// Slot returns the worker's slot: one of the numbers from 0 to the number of workers less one. No
+// other process has it at the same time. The worker has it until its process has ended, and then
+// its replacement has it. It is NoSlot while a worker before it still runs: in a reload, until the
+// old worker has finished its requests and ended. Workers that leave free a slot for the next Fork.
+func (w *Worker) Slot() int { return w.process.Slot() }
 
 // Pid returns its process id.
 func (w *Worker) Pid() int { return w.process.Pid() }
@@ -113,8 +123,12 @@ func (w *Worker) askToLeave(ctx context.Context) {
 
 // handleMessage handles one message, and reports whether we have waited for it.
 func (w *Worker) handleMessage(raw ipc.Message) (solicited bool) {
+	if !raw.Cluster {
+		w.receive(raw)
+		return false
+	}
 	var m message
-	if raw.Decode(&m) != nil || m.Cmd != command {
+	if raw.Decode(&m) != nil {
 		return false
 	}
 	p := w.primary
@@ -137,6 +151,22 @@ func (w *Worker) handleMessage(raw ipc.Message) (solicited bool) {
 		w.handleLeave(m.Seq)
 	}
 	return false
+}
+
+// messageNotRead handles an error in the place of a message.
+func (w *Worker) messageNotRead(err error) {
+	if isAny(err, ipc.ErrSkipped, ipc.ErrHandleLost) {
+		w.messageLost(err)
+	}
+}
+
+// slotTaken tells the worker that it has its slot now.
+func (w *Worker) slotTaken() {
+	w.primary.mu.Lock()
+	defer w.primary.mu.Unlock()
+	if slot := w.Slot(); slot != NoSlot {
+		w.enqueue(message{Act: actSlot, Slot: &slot}, nil)
+	}
 }
 
 // answerQuery lets the worker listen, or says why not. Like Node, it does not answer a worker
@@ -229,10 +259,10 @@ func (w *Worker) writeLoop() {
 
 func (w *Worker) write(out outgoing) {
 	if out.handle == nil {
-		w.process.Send(context.Background(), out.message)
+		w.process.Send(context.Background(), ipc.ClusterMessage{Message: out.message})
 		return
 	}
-	err := w.process.SendHandle(context.Background(), out.message, out.handle)
+	err := w.process.SendHandle(context.Background(), ipc.ClusterMessage{Message: out.message}, out.handle)
 	if err != nil && !errors.Is(err, ipc.ErrClosed) {
 		w.primary.mu.Lock()
 		defer w.primary.mu.Unlock()

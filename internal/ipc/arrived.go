@@ -37,14 +37,24 @@ func (c *Channel) keepArrived(descriptors []int) {
 // takeArrived returns the descriptor that came with the line that began at start, or -1. A
 // descriptor that came before that line belongs to no handle, and is closed.
 func (c *Channel) takeArrived(start int64) int {
+	c.dropArrivedBefore(start)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.arrived.end <= start {
-		c.dropArrived()
-	}
 	fd := c.arrived.fd
 	c.arrived.fd = -1
 	return fd
+}
+
+// dropArrivedBefore closes a descriptor that came before a line that began at start, and reports
+// whether there was one.
+func (c *Channel) dropArrivedBefore(start int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.arrived.fd < 0 || c.arrived.end > start {
+		return false
+	}
+	c.dropArrived()
+	return true
 }
 
 // dropArrived closes a descriptor that no line has claimed. The caller holds c.mu.
@@ -62,15 +72,16 @@ func (c *Channel) receiveHandle(line []byte, start int64, m internalMessage) {
 	m = unwrap(m)
 	fd := c.takeArrived(start)
 	c.traceLine("receive", line, fd)
+	cluster := c.isCluster(m.msg)
 	h, err := c.newHandle(fd, m)
 	if err != nil {
 		if fd >= 0 {
 			discard(fd)
 		}
 		lost := fmt.Errorf("receive: %w: %w", ErrHandleLost, err)
-		if c.isCluster(m.msg) {
+		if cluster {
 			c.reply(lineACK)
-			c.deliver(item{msg: Message{Data: []byte(m.msg), handle: &handle{lost: lost}}})
+			c.deliver(item{msg: Message{Data: []byte(m.msg), Cluster: true, handle: &handle{lost: lost}}})
 			return
 		}
 		c.reply(lineNACK)
@@ -78,12 +89,7 @@ func (c *Channel) receiveHandle(line []byte, start int64, m internalMessage) {
 		return
 	}
 	c.reply(lineACK)
-	if c.cfg.OnlyCluster && !c.isCluster(m.msg) {
-		Message{handle: h}.Close()
-		c.skip()
-		return
-	}
-	msg := Message{Data: []byte(m.msg), handle: h}
+	msg := Message{Data: []byte(m.msg), Cluster: cluster, handle: h}
 	if m.msg == nil {
 		msg.Data = []byte("null") // undefined, to Node
 	}
@@ -126,8 +132,8 @@ func (c *Channel) newHandle(fd int, m internalMessage) (*handle, error) {
 	if c.inbox.handles >= maxUndelivered {
 		return nil, fmt.Errorf("%d handles have not been received yet", maxUndelivered)
 	}
-	h := &handle{file: os.NewFile(uintptr(fd), kind), kind: kind}
-	if m.key != "" && kind == kindSocket {
+	h := &handle{file: os.NewFile(uintptr(fd), string(kind)), kind: kind}
+	if m.key != "" && kind == KindConn {
 		h.closed = c.countConn(m.key)
 	}
 	return h, nil

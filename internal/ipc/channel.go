@@ -76,7 +76,7 @@ func newChannel(fd int, cfg Config) *Channel {
 		conns:   map[string]connCount{},
 	}
 	c.changed.L = &c.mu
-	if cfg.OnlyCluster {
+	if cfg.Skip {
 		c.incoming.lines.skip = c.skip
 	}
 	return c
@@ -142,7 +142,7 @@ func (c *Channel) readRest() {
 		c.socket.shutdown(unix.SHUT_RD)
 	}
 	c.readUntil(func() bool {
-		return c.ended || c.inbox.over(c.cfg.MaxInbox) && c.socket.hasUnread()
+		return c.ended || c.inboxFull() && c.socket.hasUnread()
 	})
 	c.mu.Unlock()
 	c.end(ErrInboxFull) // unless the end of the stream has ended it

@@ -2,7 +2,6 @@ package ipc
 
 import (
 	"encoding/json"
-	"errors"
 	"net"
 	"strings"
 	"syscall"
@@ -16,25 +15,41 @@ import (
 
 const clusterLine = `{"cmd":"NODE_CLUSTER","act":"newconn","seq":1}`
 
-// With Config.Cluster, the messages of Node's cluster module are sent and received like
-// all others, with a handle and without.
+// With Config.Cluster, the messages of Node's cluster module must arrive, marked, among all
+// others, with a handle and without, and only a ClusterMessage may be one.
 func TestCluster(t *testing.T) {
 	noLeaks(t)
 	c, p := newPeer(t, Config{Cluster: true})
 	theirs := newSocketPair(t).far
 	p.write("%s\n", clusterLine)
 	p.pass(`{"cmd":"NODE_HANDLE","type":"net.Native","msg":`+clusterLine+"}\n", theirs)
-	require.Equal(t, clusterLine, string(receive(t, c).Data))
+	p.write(`{"cmd":"NODE_CLUSTERS"}` + "\n" + `{"act":"newconn"}` + "\n")
 	message := receive(t, c)
 	require.Equal(t, clusterLine, string(message.Data))
+	require.True(t, message.Cluster)
+	message = receive(t, c)
+	require.Equal(t, clusterLine, string(message.Data))
+	require.True(t, message.Cluster)
 	require.Equal(t, lineACK, p.line())
+	require.Equal(t, KindConn, message.Kind())
 	conn, err := message.Conn()
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
 
-	require.NoError(t, c.Send(clitest.Context(t), json.RawMessage(clusterLine)))
+	require.Equal(t, NoHandle, message.Kind())
+	other := receive(t, c)
+	require.Equal(t, `{"act":"newconn"}`, string(other.Data))
+	require.False(t, other.Cluster)
+
+	ctx, ours := clitest.Context(t), json.RawMessage(clusterLine)
+	require.NoError(t, c.Send(ctx, ClusterMessage{ours}))
 	require.Equal(t, clusterLine, p.line())
-	require.ErrorIs(t, c.Send(clitest.Context(t), json.RawMessage(`{"cmd":"NODE_OTHER"}`)), ErrReserved)
+	for _, reserved := range []any{
+		ours, ClusterMessage{json.RawMessage(`{"cmd":"NODE_OTHER"}`)}, json.RawMessage(`{"cmd":"NODE_OTHER"}`), ClusterMessage{1},
+		json.RawMessage(`{"act":"\u006eewconn","cmd":"NODE_CLUSTER"}`), json.RawMessage(`{"cmd":"\u004eODE_CLUSTER"}`),
+	} {
+		require.ErrorIs(t, c.Send(ctx, reserved), ErrReserved)
+	}
 }
 
 // A message of the cluster module whose handle is lost must arrive all the same, and say why
@@ -53,29 +68,55 @@ func TestClusterMessageWithoutItsHandle(t *testing.T) {
 	require.NoError(t, message.Close())
 }
 
-// With Config.OnlyCluster, all other messages must be skipped, however long they are, and their
-// handles closed.
-func TestOnlyCluster(t *testing.T) {
+// With Config.Skip, a message that is too long must be skipped, with or without a handle,
+// and the others arrive.
+func TestSkip(t *testing.T) {
 	noLeaks(t)
-	c, p := newPeer(t, Config{Cluster: true, OnlyCluster: true, MaxLine: 1000})
+	c, p := newPeer(t, Config{Skip: true, MaxLine: 1000})
 	pair := newSocketPair(t)
+	long := strings.Repeat("x", 1<<20)
 	go func() {
-		p.Write([]byte("1\n" + strings.Repeat("x", 1<<20) + "\n" + "\x02" + strings.Repeat("y", 100) + "\n"))
-		p.WriteMsgUnix([]byte(handleMessage), unix.UnixRights(pair.far), nil)
-		p.Write([]byte(clusterLine + "\n"))
+		p.Write([]byte("1\n" + long + "\n2\n"))
+		p.WriteMsgUnix([]byte(`{"cmd":"NODE_HANDLE","type":"net.Socket","msg":"`), unix.UnixRights(pair.far), nil)
+		p.Write([]byte(long + "\"}\n" + "3\n"))
 	}()
-	for i := range 4 {
-		_, err := receiveAny(t, c)
-		require.ErrorIs(t, err, ErrSkipped)
-		notJSON, is := errors.AsType[*NotJSONError](err)
-		require.Equal(t, i == 2, is)
-		if is {
-			require.Equal(t, "\x02"+strings.Repeat("y", 31), string(notJSON.Begin))
-		}
-	}
-	require.Equal(t, clusterLine, string(receive(t, c).Data))
-	require.Equal(t, lineACK, p.line())
+	require.Equal(t, "1", string(receive(t, c).Data))
+	_, err := receiveAny(t, c)
+	require.ErrorIs(t, err, ErrSkipped)
+	require.Equal(t, "2", string(receive(t, c).Data))
+	_, err = receiveAny(t, c)
+	require.ErrorIs(t, err, ErrSkipped)
+	require.Equal(t, lineNACK, p.line())
+	require.Equal(t, "3", string(receive(t, c).Data))
 	pair.requireFarClosed(t)
+}
+
+// With Config.Skip, messages that do not fit into the inbox must be skipped, but those of the
+// cluster module must arrive, and so must the acknowledgement behind them.
+func TestSkipInbox(t *testing.T) {
+	noLeaks(t)
+	c, p := newPeer(t, Config{Skip: true, Cluster: true, MaxInbox: 1000})
+	sent, handle := make(chan error), listener(t)
+	go func() { sent <- c.SendHandle(clitest.Context(t), 1, handle) }()
+	p.line()
+	for range 100 {
+		p.write("%s\n", strings.Repeat("1", 100))
+	}
+	p.write("%s\n%s\n", clusterLine, lineACK)
+	require.NoError(t, <-sent)
+	arrived, skipped := 0, 0
+	for message := (Message{}); !message.Cluster; {
+		var err error
+		message, err = c.Receive()
+		if err != nil {
+			require.ErrorIs(t, err, ErrSkipped)
+			skipped++
+			continue
+		}
+		arrived++
+	}
+	require.Less(t, arrived, 20)
+	require.Equal(t, 1, skipped)
 }
 
 // Without Config.Cluster, these messages are ignored, as in a Node process without a
@@ -107,7 +148,7 @@ func TestClusterNativeHandles(t *testing.T) {
 		require.NoError(t, <-sent)
 		return line
 	}
-	cluster := json.RawMessage(clusterLine)
+	cluster := ClusterMessage{json.RawMessage(clusterLine)}
 	require.Equal(t, `{"cmd":"NODE_HANDLE","type":"net.Native","msg":`+clusterLine+`}`, send(cluster, listener(t)))
 	require.Equal(t, `{"cmd":"NODE_HANDLE","type":"dgram.Native","msg":`+clusterLine+`}`, send(cluster, packets))
 	require.Equal(t, `{"cmd":"NODE_HANDLE","type":"dgram.Socket","msg":1,"dgramType":"udp4"}`, send(1, packets))

@@ -12,32 +12,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Node's names for the handles that it can send.
+// Kind is what kind of handle a message has, by Node's names.
+type Kind string
+
+// The kinds of handles. A socket that is bound and does not listen counts as a connection,
+// as in Node; Listener takes it all the same.
 const (
-	kindServer   = "net.Server"   // a listening TCP or Unix socket
-	kindSocket   = "net.Socket"   // a connection over either
-	kindDatagram = "dgram.Socket" // a UDP socket
+	NoHandle       Kind = ""
+	KindListener   Kind = "net.Server"   // a listening TCP or Unix socket
+	KindConn       Kind = "net.Socket"   // a connection over either
+	KindPacketConn Kind = "dgram.Socket" // a UDP socket
 )
 
 // natives are Node's names for the same handles where its receiver must pass them on as they
 // are: its cluster module wraps them itself.
-var natives = map[string]string{
-	kindServer:   "net.Native",
-	kindSocket:   "net.Native",
-	kindDatagram: "dgram.Native",
+var natives = map[Kind]Kind{
+	KindListener:   "net.Native",
+	KindConn:       "net.Native",
+	KindPacketConn: "dgram.Native",
 }
 
 // handle is a received socket that the program has not taken yet.
 type handle struct {
 	file   *os.File
-	kind   string
+	kind   Kind
 	closed func() // called when the socket is closed, for Node's count; may be nil
 	lost   error  // why there is no socket, or nil
 }
 
 // kindOf returns the kind of a descriptor and, for a UDP socket, its address family in
 // Node's words. A descriptor that Node cannot rebuild is ErrNotAHandle.
-func kindOf(fd int) (kind, family string, err error) {
+func kindOf(fd int) (kind Kind, family string, err error) {
 	address, _ := unix.Getsockname(fd) // nil if fd is not a socket
 	socketType, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
 	listening, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
@@ -52,13 +57,21 @@ func kindOf(fd int) (kind, family string, err error) {
 	}
 	switch {
 	case socketType == unix.SOCK_STREAM && listening != 0:
-		return kindServer, "", nil
+		return KindListener, "", nil
 	case socketType == unix.SOCK_STREAM:
-		return kindSocket, "", nil
+		return KindConn, "", nil
 	case socketType == unix.SOCK_DGRAM && family != "":
-		return kindDatagram, family, nil
+		return KindPacketConn, family, nil
 	}
 	return "", "", ErrNotAHandle
+}
+
+// Kind returns the kind of the message's handle, or NoHandle if it has none, or none any more.
+func (m Message) Kind() Kind {
+	if m.handle == nil || m.handle.file == nil {
+		return NoHandle
+	}
+	return m.handle.kind
 }
 
 // Listener takes the message's handle, which must be a listening socket, or a bound socket
@@ -66,12 +79,12 @@ func kindOf(fd int) (kind, family string, err error) {
 // kind if its workers accept themselves (cluster.SCHED_NONE). The caller closes the
 // listener. A message and its copies are for one goroutine at a time.
 func (m Message) Listener() (net.Listener, error) {
-	if m.handle != nil && m.handle.file != nil && m.handle.kind == kindSocket {
+	if m.handle != nil && m.handle.file != nil && m.handle.kind == KindConn {
 		if err := listen(m.handle); err != nil {
 			return nil, err
 		}
 	}
-	return take(m.handle, kindServer, net.FileListener)
+	return take(m.handle, KindListener, net.FileListener)
 }
 
 // listen makes a socket listen that is not a connection.
@@ -82,7 +95,7 @@ func listen(h *handle) error {
 	}
 	ctl := raw.Control(func(fd uintptr) {
 		if _, err = unix.Getpeername(int(fd)); err != unix.ENOTCONN {
-			err = fmt.Errorf("%w: %s", ErrNoHandle, kindServer)
+			err = fmt.Errorf("%w: %s", ErrNoHandle, KindListener)
 			return
 		}
 		// The kernel limits the backlog to net.core.somaxconn.
@@ -91,7 +104,7 @@ func listen(h *handle) error {
 	if err = errors.Join(ctl, err); err != nil {
 		return fmt.Errorf("take handle: %w", err)
 	}
-	h.kind = kindServer
+	h.kind = KindListener
 	return nil
 }
 
@@ -99,7 +112,7 @@ func listen(h *handle) error {
 // connection that a Node server has accepted is wrapped, so that its Close is reported to
 // that server; NetConn on the wrapper returns the connection itself, as on a tls.Conn.
 func (m Message) Conn() (net.Conn, error) {
-	conn, err := take(m.handle, kindSocket, net.FileConn)
+	conn, err := take(m.handle, KindConn, net.FileConn)
 	if err != nil || m.handle.closed == nil {
 		return conn, err
 	}
@@ -108,7 +121,7 @@ func (m Message) Conn() (net.Conn, error) {
 
 // PacketConn takes the message's handle, which must be a UDP socket. The caller closes it.
 func (m Message) PacketConn() (net.PacketConn, error) {
-	return take(m.handle, kindDatagram, net.FilePacketConn)
+	return take(m.handle, KindPacketConn, net.FilePacketConn)
 }
 
 // Close closes the message's handle, if it has one that was not taken.
@@ -125,8 +138,18 @@ func (m Message) Close() error {
 	return err
 }
 
+// Move returns the message with its handle, which m and its copies have no more.
+func (m Message) Move() Message {
+	if m.handle != nil {
+		moved := *m.handle
+		m.handle.file = nil
+		m.handle = &moved
+	}
+	return m
+}
+
 // take converts a handle with open, once.
-func take[T any](h *handle, kind string, open func(*os.File) (T, error)) (socket T, err error) {
+func take[T any](h *handle, kind Kind, open func(*os.File) (T, error)) (socket T, err error) {
 	if h != nil && h.lost != nil {
 		return socket, h.lost
 	}

@@ -1,5 +1,9 @@
 package ipc
 
+import "fmt"
+
+var errInboxSkipped = fmt.Errorf("receive: %w: inbox full", ErrSkipped)
+
 // item is what Receive returns.
 type item struct {
 	msg Message
@@ -22,6 +26,13 @@ func (b *inbox) add(it item) {
 	b.bytes += it.size()
 	if it.msg.handle != nil {
 		b.handles++
+	}
+}
+
+// addSkipped adds an error for messages that were skipped, unless it is the last item already.
+func (b *inbox) addSkipped() {
+	if last := b.items[len(b.items)-1]; last.err != errInboxSkipped {
+		b.add(item{err: errInboxSkipped})
 	}
 }
 

@@ -34,7 +34,8 @@ var (
 	// handle awaited its acknowledgement, or a dead child has left so much. The rest of
 	// the messages is lost.
 	ErrInboxFull = errors.New("inbox full")
-	// ErrSkipped: a message was not one of those that Config.OnlyCluster wants.
+	// ErrSkipped: a message, or several in a row, did not fit into Config.MaxLine or
+	// Config.MaxInbox, with Config.Skip.
 	ErrSkipped = errors.New("message skipped")
 	// ErrPeerNotReading: the peer sends Node's own queries faster than it reads the
 	// replies.
@@ -50,20 +51,20 @@ var (
 // Config is what can be set before a channel is made. The zero value is ready to use.
 type Config struct {
 	// MaxLine is the longest message sent or received, in bytes of JSON; 0 means
-	// 64 MiB. A peer that sends a longer one is disconnected, unless OnlyCluster is set.
+	// 64 MiB. A peer that sends a longer one is disconnected, unless Skip is set.
 	MaxLine int
 	// MaxInbox bounds what the channel reads ahead, in bytes of memory; 0 means
 	// 64 MiB. Receive documents when it reads ahead. A peer that sends more then is
-	// disconnected.
+	// disconnected, unless Skip is set.
 	MaxInbox int
-	// Cluster makes the messages of Node's cluster module, with the cmd
-	// NODE_CLUSTER, ordinary messages, to be sent and received like all others.
-	// Otherwise they are Node's own: Send refuses them, and the reader drops them.
+	// Skip skips messages instead of disconnecting the peer, and Receive returns ErrSkipped in
+	// their place. Messages of the cluster module that fit into MaxLine are not skipped; a
+	// peer that fills the inbox with them is disconnected.
+	Skip bool
+	// Cluster receives the messages of Node's cluster module, with the cmd NODE_CLUSTER,
+	// among all others, and marks them, and sends a ClusterMessage. Otherwise they are
+	// Node's own: Send refuses them, and the reader drops them.
 	Cluster bool
-	// OnlyCluster, with Cluster, skips all other messages of the peer, however long they
-	// are: Receive returns ErrSkipped for each, which wraps a
-	// *NotJSONError if that is why.
-	OnlyCluster bool
 	// Trace, if set, is called with every step and every line: from several
 	// goroutines, but not concurrently. It must not use the channel.
 	Trace func(Event)

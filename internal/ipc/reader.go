@@ -22,21 +22,25 @@ const (
 type Message struct {
 	// Data is the message as the peer wrote it, for the receiver to keep. It need not
 	// be valid JSON: Decode tells.
-	Data   json.RawMessage
-	handle *handle
+	Data json.RawMessage
+	// Cluster marks a message of Node's cluster module, see Config.Cluster.
+	Cluster bool
+	handle  *handle
 }
 
-// Decode stores the message in v, by the rules of encoding/json/v2 (field names are
-// case-sensitive). It accepts what Node's JSON.parse accepts: invalid UTF-8 becomes
+// Decode stores the message in v, by the rules of encoding/json: the case of field names does
+// not matter, if no name fits exactly. It accepts what Node's JSON.parse accepts: invalid UTF-8 becomes
 // U+FFFD, and of duplicate keys the last wins in an any (in other values they are
 // merged). Two inputs are errors here and not in Node: 1e400, which Node reads as
 // Infinity, and nesting deeper than 10,000.
 func (m Message) Decode(v any) error {
-	if err := jsonv2.Unmarshal(m.Data, v, asNode); err != nil {
+	if err := jsonv2.Unmarshal(m.Data, v, asNode, anyCase); err != nil {
 		return fmt.Errorf("message: %w", err)
 	}
 	return nil
 }
+
+var anyCase = jsonv2.MatchCaseInsensitiveNames(true)
 
 // NotJSONError is a message that is not JSON. Its peer may speak another protocol.
 type NotJSONError struct {
@@ -127,7 +131,7 @@ func (c *Channel) readAhead() {
 	c.mu.Lock()
 	c.readUntil(func() bool {
 		if c.sent.waiting > 0 {
-			return c.ended || c.inbox.over(c.cfg.MaxInbox)
+			return c.ended || c.inboxFull()
 		}
 		return c.ended || c.reading.waiting > 0 ||
 			c.inbox.handles >= maxUndelivered || c.inbox.over(c.cfg.MaxInbox/4)
@@ -179,32 +183,40 @@ func (c *Channel) handleLine(line []byte, start int64) {
 		return
 	}
 	c.traceLine("receive", line, -1)
-	if c.cfg.OnlyCluster && message.cmd != cmdCluster {
-		c.skipMessage(Message{Data: line})
-		return
-	}
-	c.deliver(item{msg: Message{Data: line}})
+	c.deliver(item{msg: Message{Data: line, Cluster: message.cmd == cmdCluster}})
 }
 
-// skip delivers an error for a message that is not wanted, and takes no memory.
-func (c *Channel) skip() { c.deliver(item{err: ErrSkipped}) }
-
-func (c *Channel) skipMessage(m Message) {
-	if err := m.Valid(); err != nil {
-		c.deliver(item{err: fmt.Errorf("%w: %w", ErrSkipped, err)})
-		return
+// skip delivers an error for a message that was too long, and refuses the handle that came with
+// it.
+func (c *Channel) skip() {
+	if c.dropArrivedBefore(c.incoming.lines.start) {
+		c.reply(lineNACK)
 	}
-	c.skip()
+	c.deliver(item{err: fmt.Errorf("receive: %w: over %d bytes", ErrSkipped, c.cfg.MaxLine)})
 }
 
 func (c *Channel) deliver(it item) {
 	c.mu.Lock()
-	open := !c.ended
-	if open {
+	keep := !c.ended
+	if keep && c.cfg.Skip && !it.msg.Cluster && c.inbox.over(c.cfg.MaxInbox) {
+		keep = false
+		c.inbox.addSkipped()
+	}
+	if keep {
 		c.inbox.add(it)
 	}
 	c.mu.Unlock()
-	if !open {
+	if !keep {
 		it.msg.Close()
 	}
+}
+
+// inboxFull reports whether nothing more may be read. With Config.Skip there is as much room again
+// for what is not skipped.
+func (c *Channel) inboxFull() bool {
+	limit := c.cfg.MaxInbox
+	if c.cfg.Skip {
+		limit *= 2
+	}
+	return c.inbox.over(limit)
 }

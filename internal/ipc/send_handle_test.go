@@ -27,7 +27,7 @@ func TestSendHandle(t *testing.T) {
 	require.Equal(t, []error{nil}, results())
 	kind, _, err := kindOf(p.arrived[0])
 	require.NoError(t, err)
-	require.Equal(t, kindServer, kind)
+	require.Equal(t, KindListener, kind)
 }
 
 // A line that the kernel accepts in pieces carries its descriptor once, with the first

@@ -36,7 +36,7 @@ type sent struct {
 // duplicate of the descriptor: macOS may discard one that no process holds.
 type sentHandle struct {
 	fd      int
-	kind    string
+	kind    Kind
 	family  string
 	refs    atomic.Int32 // users of fd: the writer, and Channel.sent
 	end     int64        // where its line ends in the outgoing stream
@@ -108,7 +108,7 @@ func (c *Channel) SendHandle(ctx context.Context, v any, h syscall.Conn) error {
 	if err != nil {
 		return fmt.Errorf("send handle: %w", err)
 	}
-	if c.isCluster(message.Bytes()) {
+	if _, cluster := v.(ClusterMessage); cluster {
 		s.kind, s.family = natives[s.kind], ""
 	}
 	line := s.line(bytes.TrimSpace(message.Bytes()))

@@ -47,9 +47,17 @@ func recycle(b *bytes.Buffer) {
 	}
 }
 
+// ClusterMessage is sent as a message of Node's cluster module, with the cmd NODE_CLUSTER, on a
+// channel with Config.Cluster.
+type ClusterMessage struct{ Message any }
+
 // encode appends v to out, as one line.
 func (c *Channel) encode(out *bytes.Buffer, v any) error {
 	start := out.Len()
+	own, cluster := v.(ClusterMessage)
+	if cluster {
+		v = own.Message
+	}
 	if err := encodeJSON(out, v); err != nil {
 		return fmt.Errorf("send: %w", err)
 	}
@@ -57,7 +65,7 @@ func (c *Channel) encode(out *bytes.Buffer, v any) error {
 	if len(line) > c.cfg.MaxLine {
 		return fmt.Errorf("send: %w: %d bytes", ErrLineTooLong, len(line))
 	}
-	if _, reserved := c.parse(line); reserved {
+	if m, reserved := c.parse(line); reserved || (m.cmd == cmdCluster) != cluster {
 		return fmt.Errorf("send: %w", ErrReserved)
 	}
 	return out.WriteByte('\n')

@@ -13,7 +13,6 @@ import (
 type Pool struct {
 	policy Policy
 	slots  map[int]*slot
-	added  int         // slots added so far
 	recent []time.Time // the last starts that count against Policy.Restarts, oldest first
 
 	suspended bool      // restarts after failures wait for a probe that proves stable
@@ -40,7 +39,7 @@ type slot struct {
 // New returns a pool with the slots 0 to n-1. Their first starts are due. Each allows up to
 // RestartsPerWorker of policy.Restarts.
 func New(policy Policy, n int, now time.Time) *Pool {
-	p := &Pool{policy: policy, slots: map[int]*slot{}, added: n}
+	p := &Pool{policy: policy, slots: map[int]*slot{}}
 	for number := range n {
 		allows := min(RestartsPerWorker, policy.Restarts/n)
 		p.slots[number] = &slot{number: number, allows: allows, due: true, dueSince: now, dueAt: now}
@@ -48,14 +47,33 @@ func New(policy Policy, n int, now time.Time) *Pool {
 	return p
 }
 
-// Add adds a slot. The caller starts its first worker. Until the slot is removed, it
-// allows RestartsPerWorker more restarts.
+// Spare is the number of the slot that AddSpare adds.
+const Spare = -1
+
+// Add adds a slot, with the smallest number that is free. The caller starts its first worker.
+// Until the slot is removed, it allows RestartsPerWorker more restarts.
 func (p *Pool) Add() (number int) {
-	number = p.added
-	p.added++
+	for p.slots[number] != nil {
+		number++
+	}
+	p.add(number)
+	return number
+}
+
+// AddSpare adds a slot that will take the number of another one. There is at most one.
+func (p *Pool) AddSpare() { p.add(Spare) }
+
+// UseSpare gives the spare slot a number, which must be free.
+func (p *Pool) UseSpare(number int) {
+	s := p.slots[Spare]
+	delete(p.slots, Spare)
+	s.number = number
+	p.slots[number] = s
+}
+
+func (p *Pool) add(number int) {
 	p.slots[number] = &slot{number: number, allows: RestartsPerWorker}
 	p.policy.Restarts += RestartsPerWorker
-	return number
 }
 
 // PopDue returns a slot in which a worker must start now, and counts the worker as started.

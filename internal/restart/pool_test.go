@@ -110,14 +110,16 @@ func TestAdd(t *testing.T) {
 	policy := steady(0)
 	policy.MaxPause = policy.FirstPause
 	for removed, want := range map[bool]int{false: 2*RestartsPerWorker + 1, true: RestartsPerWorker + 1} {
+		free := 2
 		p := newTestPool(t, policy, 0)
 		require.Equal(t, []int{0, 1}, []int{p.pool.Add(), p.pool.Add()})
 		p.requireNoNext("both workers run")
 		if removed {
 			p.remove(1)
+			free = 1
 		}
 		require.Equal(t, want, p.failUntilProbe())
-		require.Equal(t, 2, p.pool.Add(), "no number must be used again")
+		require.Equal(t, free, p.pool.Add(), "the smallest number that is free")
 	}
 }
 
@@ -125,9 +127,11 @@ func TestAdd(t *testing.T) {
 func TestLimitAfterReplacingAllSlots(t *testing.T) {
 	p := newTestPool(t, Default(4), 4)
 	for number := range 4 {
-		p.pool.Add()
+		p.pool.AddSpare()
 		p.remove(number)
+		p.pool.UseSpare(number)
 	}
+	require.Equal(t, []int{0, 1, 2, 3}, p.pool.Slots())
 	require.Equal(t, 4*RestartsPerWorker, p.pool.Limit())
 }
 

@@ -7,13 +7,15 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"playing-with-processes/internal/restart"
 )
 
 // reload is one run of Reload.
 type reload struct {
 	supervisor *Supervisor
 	since      int   // workers with a larger ID are new
-	slots      []int // the slots from before, whose workers must be replaced
+	slots      []int // whose workers must be replaced
 	began      time.Time
 	newFailed  chan struct{} // closed when failure is set
 	over       chan struct{} // closed at the end
@@ -116,21 +118,23 @@ func (r *reload) run(ctx context.Context) error {
 	}
 }
 
-// start starts the next new worker, in a slot of its own: it takes over with that slot, and
-// the old worker's is removed. start returns nil if there is no worker to replace.
+// start starts the next new worker, in the spare slot, for the slot that it will take over. It
+// returns nil if there is no worker to replace.
 func (r *reload) start() (*Worker, error) {
 	s := r.supervisor
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	old := r.toReplace()
 	switch {
 	case r.failure != nil || r.complete:
 		return nil, r.failure
 	case s.closed:
 		return nil, ErrShutdown
-	case len(r.toReplace()) == 0:
+	case len(old) == 0:
 		return nil, nil
 	}
-	w, err := s.fork()
+	s.pool.AddSpare()
+	w, err := s.startFirst(restart.Spare, old[0].number)
 	r.candidate = w
 	return w, err
 }
@@ -155,24 +159,29 @@ func (r *reload) awaitReady(ctx context.Context, candidate *Worker) error {
 	return errors.New(candidate.exited.String())
 }
 
-// takeOver lets the candidate take the place of an old worker, which it asks to leave and
-// returns. If the candidate cannot, or no worker is left to replace, it leaves instead.
+// takeOver lets the candidate take over its slot from an old worker, which it asks to leave and
+// returns. If the candidate cannot, or the slot need not be replaced any more, it leaves instead.
 func (r *reload) takeOver(candidate *Worker, notReady error) (leaving *Worker, err error) {
 	s := r.supervisor
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := r.toReplace()
+	number, old := candidate.number, r.toReplace()
+	i := slices.IndexFunc(old, func(s slot) bool { return s.number == number })
 	r.candidate = nil
-	if err := r.verdict(candidate, notReady); err != nil || len(old) == 0 {
+	if err := r.verdict(candidate, notReady); err != nil || i < 0 {
 		if candidate.state < Leaving {
 			s.removeSlot(candidate.slot)
 		}
 		return candidate, err
 	}
 	r.replaced++
-	s.removeSlot(old[0].number)
+	s.removeSlot(number)
+	s.pool.UseSpare(number)
+	candidate.slot = number
+	s.claim(number)
+	r.slots = slices.DeleteFunc(r.slots, func(s int) bool { return s == number })
 	r.complete = len(r.toReplace()) == 0 // decided now: Close may come before the old worker's end
-	return old[0].worker, nil
+	return old[i].worker, nil
 }
 
 // verdict returns why the candidate cannot take over, or nil. The caller holds the lock, as

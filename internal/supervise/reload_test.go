@@ -48,7 +48,8 @@ func TestReloadTimeout(t *testing.T) {
 	require.Equal(t, Serving, old.State())
 }
 
-// Scale must add workers and take away those that do not serve first, and then the oldest.
+// Scale must add workers and take away those that do not serve first, and then those with the
+// highest slots.
 func TestScale(t *testing.T) {
 	t.Parallel()
 	h := startSupervisor(t, Config{DrainTimeout: 50 * time.Millisecond}, serves)
@@ -61,5 +62,5 @@ func TestScale(t *testing.T) {
 	require.NoError(t, h.Scale(2))
 	require.Equal(t, 2, h.Size())
 	ended := map[int]bool{await[Exited](h).Worker.ID(): true, await[Exited](h).Worker.ID(): true}
-	require.Equal(t, map[int]bool{1: true, 4: true}, ended)
+	require.Equal(t, map[int]bool{3: true, 4: true}, ended)
 }

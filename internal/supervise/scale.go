@@ -21,8 +21,8 @@ func (s *Supervisor) size() int {
 }
 
 // Scale changes the number of workers. If there are too many, those that do not serve leave
-// first, and then the oldest. Scale does not wait for workers to start or to leave. If one
-// cannot be started, Scale returns the error, and the workers started so far stay.
+// first, and then those with the highest slots. Scale does not wait for workers to start or to
+// leave. If one cannot be started, Scale returns the error, and the workers started so far stay.
 func (s *Supervisor) Scale(n int) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,13 +40,32 @@ func (s *Supervisor) Scale(n int) (err error) {
 		_, err = s.fork()
 	}
 	for len(s.slots()) > n {
-		s.removeSlot(s.slots()[0].number)
+		s.removeSlot(s.dispensable())
 	}
 	if err != nil {
 		s.cfg.Notify(StartFailed{err})
 		s.cfg.Notify(Scaled{From: n, To: len(s.slots())})
 	}
 	return err
+}
+
+// dispensable returns the slot that would be missed least.
+func (s *Supervisor) dispensable() int {
+	return slices.MaxFunc(s.slots(), func(a, b slot) int {
+		return cmp.Or(-cmp.Compare(min(a.rank(), 1), min(b.rank(), 1)), cmp.Compare(a.number, b.number))
+	}).number
+}
+
+// claim gives a slot whose process has ended to the worker that waits for it.
+func (s *Supervisor) claim(number int) {
+	for _, w := range s.workers {
+		if w.slot == number && s.owners[number] == nil {
+			s.owners[number] = w
+			if s.cfg.SlotTaken != nil {
+				s.running.Go(func() { s.cfg.SlotTaken(w) })
+			}
+		}
+	}
 }
 
 // slot is a slot of the pool with its worker, or nil if that is to be started.

@@ -21,6 +21,7 @@ type Status struct {
 type WorkerStatus struct {
 	Worker   *Worker
 	State    State
+	Slot     int // or NoSlot, see Worker.Slot
 	Restarts int // after failures, in its slot; a reload starts a new count
 }
 
@@ -54,7 +55,7 @@ func (s *Supervisor) Status() Status {
 		Reload:   s.reload.status(),
 	}
 	for _, w := range s.workers {
-		status.Workers = append(status.Workers, WorkerStatus{w, w.state, w.restarts})
+		status.Workers = append(status.Workers, WorkerStatus{w, w.state, w.owned(), w.restarts})
 	}
 	slices.SortFunc(status.Workers, func(a, b WorkerStatus) int { return cmp.Compare(a.Worker.id, b.Worker.id) })
 	return status

@@ -44,6 +44,8 @@ type Config struct {
 	// Message is called with each message, and may take its handle. solicited reports
 	// whether we have waited for it; a worker that sends many others is slowed down.
 	Message func(w *Worker, m ipc.Message) (solicited bool)
+	// Lost is called with each error of Messages.
+	Lost func(w *Worker, err error)
 	// Disconnected is called after the last message, with the last error of Messages.
 	Disconnected func(w *Worker, last error)
 	// AskToLeave asks a worker to finish its requests and to exit. It may block; ctx ends
@@ -51,6 +53,9 @@ type Config struct {
 	AskToLeave func(ctx context.Context, w *Worker)
 	// Exited is called when the process has ended, before the event about it.
 	Exited func(w *Worker)
+	// SlotTaken is called when a worker gets its slot some time after its start, because the
+	// process before it in that slot has ended. See Worker.Slot.
+	SlotTaken func(w *Worker)
 	// Notify is called with each event, in order.
 	Notify func(Event)
 
@@ -95,6 +100,7 @@ type Supervisor struct {
 	mu          sync.Mutex // guards the fields below, and the states of the workers
 	lastID      int
 	workers     map[int]*Worker
+	owners      map[int]*Worker // of slots: processes that have not ended
 	pool        *restart.Pool
 	timer       *time.Timer // for the next start that is due
 	firstErrors restart.FirstErrors
@@ -105,7 +111,7 @@ type Supervisor struct {
 }
 
 // noSlot is the slot of a worker that nothing will follow.
-const noSlot = -1
+const noSlot = restart.Spare - 1
 
 // New returns a supervisor, and starts cfg.Workers workers. The caller must call Shutdown in
 // the end, or Close, Leave and Wait.
@@ -118,6 +124,7 @@ func New(cfg Config) *Supervisor {
 	s := &Supervisor{
 		cfg:     cfg,
 		workers: map[int]*Worker{},
+		owners:  map[int]*Worker{},
 		pool:    restart.New(*cfg.Restart, cfg.Workers, time.Now()),
 	}
 	s.mu.Lock()
@@ -139,7 +146,7 @@ func (s *Supervisor) Shutdown() (unfinished int) {
 	return s.Unfinished()
 }
 
-// Fork adds a worker, in a slot of its own. If it cannot be started, it is not tried again.
+// Fork adds a worker, in the first free slot. If it cannot be started, it is not tried again.
 func (s *Supervisor) Fork() (*Worker, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,7 +158,12 @@ func (s *Supervisor) Fork() (*Worker, error) {
 
 func (s *Supervisor) fork() (*Worker, error) {
 	slot := s.pool.Add()
-	w, err := s.start(slot)
+	return s.startFirst(slot, slot)
+}
+
+// startFirst starts the first worker of a slot, which is removed if that fails.
+func (s *Supervisor) startFirst(slot, number int) (*Worker, error) {
+	w, err := s.start(slot, number)
 	if err != nil {
 		s.pool.Remove(slot)
 	}
@@ -182,7 +194,7 @@ func (s *Supervisor) startDue() {
 	now := time.Now()
 	for slot, ok := s.pool.PopDue(now); ok; slot, ok = s.pool.PopDue(now) {
 		s.notifyRestarts() // it may be the probe
-		if _, err := s.start(slot); err != nil {
+		if _, err := s.start(slot, slot); err != nil {
 			failed := StartFailed{err}
 			s.cfg.Notify(failed)
 			s.failed(slot, nil, failed.String())
@@ -194,11 +206,14 @@ func (s *Supervisor) startDue() {
 	}
 }
 
-// start starts the worker of a slot.
-func (s *Supervisor) start(slot int) (*Worker, error) {
+// start starts the worker of a slot. A candidate's slot is restart.Spare, and number is the slot
+// that it will take over.
+func (s *Supervisor) start(slot, number int) (*Worker, error) {
 	s.lastID++
 	w := &Worker{
 		id:         s.lastID,
+		number:     number,
+		first:      slot == number && s.owners[number] == nil,
 		slot:       slot,
 		restarts:   s.pool.Restarts(slot),
 		supervisor: s,
@@ -213,6 +228,9 @@ func (s *Supervisor) start(slot int) (*Worker, error) {
 	}
 	w.Process = process
 	s.workers[w.id] = w
+	if w.first {
+		s.owners[number] = w
+	}
 	s.cfg.Notify(Started{w})
 	s.running.Go(w.run)
 	return w, nil

@@ -43,7 +43,9 @@ type Worker struct {
 	Value any // for the caller, see Config.Command
 
 	id         int
-	restarts   int // of failed workers in its slot, including its own start
+	number     int  // of the slot that it is for
+	first      bool // it had that slot at its start
+	restarts   int  // of failed workers in its slot, including its own start
 	supervisor *Supervisor
 	startOver  chan struct{} // closed when the state Starting is over
 	ready      chan struct{} // closed by MarkReady
@@ -61,6 +63,28 @@ type Worker struct {
 
 // ID returns the worker's number, which is never used again.
 func (w *Worker) ID() int { return w.id }
+
+// NoSlot is what Slot returns for a worker that has none yet.
+const NoSlot = -1
+
+// SlotAtStart returns the slot that the worker is for, and whether it had it at its start.
+func (w *Worker) SlotAtStart() (number int, had bool) { return w.number, w.first }
+
+// Slot returns the worker's slot, which no other process has, or NoSlot. A worker has its slot
+// until its process has ended, and only then does the next one get it: so the new worker of a
+// reload has none while the old worker finishes its requests.
+func (w *Worker) Slot() int {
+	w.supervisor.mu.Lock()
+	defer w.supervisor.mu.Unlock()
+	return w.owned()
+}
+
+func (w *Worker) owned() int {
+	if w.supervisor.owners[w.number] != w {
+		return NoSlot
+	}
+	return w.number
+}
 
 func (w *Worker) String() string { return w.supervisor.cfg.Name(w) }
 
@@ -92,9 +116,12 @@ func (w *Worker) run() {
 
 // readLoop handles the messages, and returns the last error of Messages.
 func (w *Worker) readLoop() (last error) {
-	unsolicited := 0
+	cfg, unsolicited := w.supervisor.cfg, 0
 	for message, err := range w.Messages() {
-		if err != nil || !w.supervisor.cfg.Message(w, message) {
+		if err != nil && cfg.Lost != nil {
+			cfg.Lost(w, err)
+		}
+		if err != nil || !cfg.Message(w, message) {
 			unsolicited++
 		}
 		w.noteUnreadable(message, err)
@@ -303,6 +330,10 @@ func (w *Worker) handleExit() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.workers, w.id)
+	if s.owners[w.number] == w {
+		delete(s.owners, w.number)
+		s.claim(w.number)
+	}
 	w.exited = w.exitEvent()
 	w.enter(Gone)
 	close(w.gone)

@@ -1,0 +1,166 @@
+package cluster
+
+import (
+	"errors"
+	"iter"
+	"sync"
+
+	"playing-with-processes/internal/ipc"
+)
+
+const (
+	// maxUnread is how many bytes of a sender's messages wait to be read. One message always
+	// fits.
+	maxUnread = 1 << 20
+	// maxUnreadHandles keeps a sender from using up this process's descriptors.
+	maxUnreadHandles = 64
+)
+
+// ErrUnread: messages were lost, because nothing read them.
+var ErrUnread = errors.New("messages were lost: nothing reads them")
+
+// mailbox is where a program's messages wait between the goroutine that reads their channel and
+// a loop over Messages. If a sender's part is full, its channel is not read until the loop has
+// caught up, and so the sender waits. If there is no loop, further messages are lost.
+type mailbox[S comparable] struct {
+	mu      sync.Mutex
+	changed sync.Cond
+	letters []letter[S]
+	unread  map[S]unread
+	loops   int // over Messages
+	closed  bool
+}
+
+// letter is a message, or an error in its place.
+type letter[S comparable] struct {
+	from    S
+	message ipc.Message
+	err     error
+}
+
+// unread is how much a mailbox has of a sender.
+type unread struct{ bytes, handles int }
+
+func newMailbox[S comparable]() *mailbox[S] {
+	b := &mailbox[S]{unread: map[S]unread{}}
+	b.changed.L = &b.mu
+	return b
+}
+
+// put adds a letter, and reports whether it has. While it waits for room, stalled is called once,
+// and may return a channel that is closed when it must not wait any longer.
+func (b *mailbox[S]) put(l letter[S], stalled func() (over <-chan struct{})) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.full(l.from) && b.loops > 0 {
+		b.awaitRoom(l.from, stalled())
+	}
+	if b.closed || b.full(l.from) && b.loops == 0 {
+		return false
+	}
+	b.append(l)
+	return true
+}
+
+// add adds a letter even if there is no room.
+func (b *mailbox[S]) add(l letter[S]) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.append(l)
+}
+
+func (b *mailbox[S]) append(l letter[S]) {
+	b.letters = append(b.letters, l)
+	b.count(l, 1)
+	b.changed.Broadcast()
+}
+
+func (b *mailbox[S]) full(from S) bool {
+	u := b.unread[from]
+	return u.bytes >= maxUnread || u.handles >= maxUnreadHandles
+}
+
+// awaitRoom waits for room, or until over is closed. The caller holds b.mu.
+func (b *mailbox[S]) awaitRoom(from S, over <-chan struct{}) {
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		select {
+		case <-over:
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.changed.Broadcast()
+		case <-done:
+		}
+	}()
+	for b.full(from) && b.loops > 0 && !b.closed && !isClosed(over) {
+		b.changed.Wait()
+	}
+}
+
+// count counts a letter that is added, or with -1 taken.
+func (b *mailbox[S]) count(l letter[S], n int) {
+	u := b.unread[l.from]
+	u.bytes += n * (len(l.message.Data) + 128) // an empty message is not free
+	if l.message.Kind() != ipc.NoHandle {
+		u.handles += n
+	}
+	b.unread[l.from] = u
+	if u == (unread{}) {
+		delete(b.unread, l.from)
+	}
+}
+
+// take waits for the next letter. ok is false after the last one.
+func (b *mailbox[S]) take() (l letter[S], ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for len(b.letters) == 0 && !b.closed {
+		b.changed.Wait()
+	}
+	if len(b.letters) == 0 {
+		return l, false
+	}
+	l, b.letters[0] = b.letters[0], letter[S]{}
+	if b.letters = b.letters[1:]; len(b.letters) == 0 {
+		b.letters = nil // gives back the memory that many took
+	}
+	b.count(l, -1)
+	b.changed.Broadcast()
+	return l, true
+}
+
+// all yields the letters. Several loops share them.
+func (b *mailbox[S]) all() iter.Seq[letter[S]] {
+	return func(yield func(letter[S]) bool) {
+		b.loop(1)
+		defer b.loop(-1)
+		for l, ok := b.take(); ok && yield(l); {
+			l, ok = b.take()
+		}
+	}
+}
+
+func (b *mailbox[S]) loop(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.loops += n
+	b.changed.Broadcast()
+}
+
+// close lets a loop end after the last letter.
+func (b *mailbox[S]) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	b.changed.Broadcast()
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
