@@ -122,7 +122,7 @@ func lookupCases(t *testing.T) []nodeCase {
 	}
 }
 
-// textCases are programs whose output is not all UTF-8, or comes in pieces.
+// textCases are programs with output that is not all UTF-8, or comes in pieces.
 func textCases() []nodeCase {
 	const streams = "spawn execFile"
 	twice := func(text string) string { return `printf '` + text + `'; printf '` + text + `' >&2` }

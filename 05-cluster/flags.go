@@ -21,7 +21,8 @@ import (
 )
 
 const usage = `Usage: 05-cluster [-addr address] [-n workers] [-sched policy] [-accept time]
-                  [-ready time] [-drain time] [-status address] [-trace]
+                  [-ready time] [-drain time] [-every time] [-status address]
+                  [-trace]
        05-cluster -exec file [the same flags but -addr] [-- arguments]
        05-cluster -demo [the same flags]
 
@@ -45,6 +46,7 @@ start it with setsid(1).
           default; then it is killed
   -drain  how long a worker that leaves may finish its requests, 5s by default;
           then it is terminated
+  -every  how often the worker in slot 0, and no other, does a job
   -exec   what the workers run, with the arguments: an unmodified server for
           Node, if it is JavaScript (or TypeScript, from Node 22.18 on), or an
           executable; it chooses its address
@@ -63,6 +65,7 @@ const (
 	maxDemoWorkers = 8
 	// minAccept is more than a busy worker needs.
 	minAccept = 100 * time.Millisecond
+	minEvery  = 10 * time.Millisecond
 )
 
 // say prints a line that names this process.
@@ -97,6 +100,7 @@ type options struct {
 	accept      time.Duration
 	ready       time.Duration
 	drain       time.Duration
+	every       time.Duration // 0 is never
 	status      string
 	trace, demo bool
 }
@@ -110,6 +114,7 @@ func parse(args []string) (o options, err error) {
 	flags.DurationVar(&o.accept, "accept", 5*time.Second, "")
 	flags.DurationVar(&o.ready, "ready", 30*time.Second, "")
 	flags.DurationVar(&o.drain, "drain", 5*time.Second, "")
+	flags.DurationVar(&o.every, "every", 0, "")
 	flags.StringVar(&o.status, "status", "", "")
 	flags.BoolVar(&o.trace, "trace", false, "")
 	flags.BoolVar(&o.demo, "demo", false, "")
@@ -147,6 +152,8 @@ func (o options) check(given map[string]bool) error {
 		return cli.Usagef("-ready %v: it must be more than 0", o.ready)
 	case o.drain <= 0:
 		return cli.Usagef("-drain %v: it must be more than 0", o.drain)
+	case given["every"] && o.every < minEvery:
+		return cli.Usagef("-every %v: it must be at least %v", o.every, minEvery)
 	case given["exec"] && given["addr"]:
 		return cli.UsageError("-addr is for this program's own workers: what -exec names chooses its address")
 	case strings.Contains(o.exec, " ") && !exists(o.exec):
@@ -214,7 +221,7 @@ func workerAddr(args []string) (addr string, err error) {
 func printHints(address string, own bool) {
 	reload := fmt.Sprintf("kill -USR2 %d    replaces the workers in turn", os.Getpid())
 	if own {
-		demo.PrintHints(say, address, reload)
+		demo.PrintHints(say, address, fmt.Sprintf("curl %s/count  the requests of all workers", address), reload)
 		return
 	}
 	say.Printf("%s; Ctrl-C stops", reload)

@@ -2,12 +2,13 @@
 // that serve the connections. It uses package cluster, which is Node's cluster module in Go.
 //
 // Usage: go run ./05-cluster [-addr 127.0.0.1:1337] [-n 2] [-sched rr|none|sticky]
-// or:    go run ./05-cluster [-status 127.0.0.1:0] [-trace]
+// or:    go run ./05-cluster [-status 127.0.0.1:0] [-trace] [-every 5s]
 // or:    go run ./05-cluster -exec 05-cluster/node/worker.js
 // or:    go run ./05-cluster -demo
 //
-// This file is the notes' program: what a user of the module writes. Read the module next,
-// from cluster/cluster.go on. The command line is in flags.go, and signals.go is what can be
+// This file is the notes' program: what a user of the module writes. messages.go is what its
+// processes tell each other, and schedule.go has a job done by one worker only. Read the module
+// next, from cluster/cluster.go on. The command line is in flags.go, and signals.go is what can be
 // asked of the primary while it runs. The demonstration is in demo.go, episodes.go and
 // summary.go. The page is docs/05-cluster.md.
 package main
@@ -31,10 +32,11 @@ func primary(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	broken := make(chan error, 1)
-	var reporting sync.WaitGroup
-	reporting.Go(func() { report(p.Events(), o, broken) })
-	defer reporting.Wait()
+	broken, jobs := make(chan error, 1), &schedule{primary: p}
+	var handling sync.WaitGroup
+	handling.Go(func() { report(p.Events(), o, jobs, broken) })
+	handling.Go(func() { answer(p, jobs) })
+	defer handling.Wait()
 
 	stop, err := control(p, o.status)
 	if err != nil {
@@ -45,6 +47,9 @@ func primary(ctx context.Context, o options) error {
 		if _, err := p.Fork(); err != nil { // cluster.fork()
 			return errors.Join(err, p.Shutdown(context.Background()))
 		}
+	}
+	if o.every > 0 {
+		go jobs.run(ctx, o.every)
 	}
 	select {
 	case <-ctx.Done():
@@ -57,11 +62,12 @@ func primary(ctx context.Context, o options) error {
 
 // report prints the events. A worker that ends before any worker has listened means that the
 // command is broken, and not the worker: that is the error of the primary.
-func report(events <-chan cluster.Event, o options, broken chan<- error) {
+func report(events <-chan cluster.Event, o options, jobs *schedule, broken chan<- error) {
 	hint := time.AfterFunc(hintAfter, printListenHint)
 	defer hint.Stop()
 	started, failed := false, false
 	for event := range events {
+		jobs.handleEvent(event)
 		exit, is := event.(cluster.Exit)
 		switch {
 		case failed: // one error is enough
@@ -100,7 +106,10 @@ func worker(ctx context.Context, args []string) error {
 		return err
 	}
 	say.Printf("serving on http://%v", listener.Addr())
-	return cli.Lasting(cluster.Serve(listener, demo.NewServer()))
+	primary := newAsker()
+	go primary.listen()
+	defer primary.finish()
+	return cli.Lasting(cluster.Serve(listener, primary.serve(demo.NewServer())))
 }
 
 func main() { cli.Main("05-cluster", usage, run) }

@@ -113,8 +113,8 @@ func TestDispatchTurns(t *testing.T) {
 	require.Equal(t, int64(-1), givenSeq(b))
 }
 
-// A worker whose answer is read late must make up for the turns that it missed, but not for
-// more than maxMissed of them.
+// If the answer of a worker is read late, it must make up for the turns that it missed, but not
+// for more than maxMissed of them.
 func TestDispatchLateAnswer(t *testing.T) {
 	for missed, makesUp := range map[int]int{1: 1, 5: 5, maxMissed: maxMissed, 3 * maxMissed: maxMissed} {
 		p := fakePrimary(t)

@@ -41,6 +41,12 @@ type (
 		// unless the port is closed.
 		Returned int
 	}
+	// SlotTaken: the worker has its slot now, because the process before it has ended. There is
+	// no such event for a worker that has its slot from its start.
+	SlotTaken struct {
+		Worker *Worker
+		Slot   int
+	}
 	// MessageLost: the worker's first message was lost that Messages does not yield. Err says
 	// why; later ones are only counted, see WorkerStatus.
 	MessageLost struct {
@@ -77,6 +83,8 @@ func (e Forked) String() string     { return fmt.Sprintf("%v is started", e.Work
 func (e Online) String() string     { return fmt.Sprintf("%v is online", e.Worker) }
 func (e Listening) String() string  { return fmt.Sprintf("%v listens on %s", e.Worker, e.Address) }
 func (e Disconnect) String() string { return fmt.Sprintf("%v: the channel has ended", e.Worker) }
+
+func (e SlotTaken) String() string { return fmt.Sprintf("%v has slot %d now", e.Worker, e.Slot) }
 
 func (e MessageLost) String() string {
 	return fmt.Sprintf("%v: a message is lost: %v", e.Worker, e.Err)
@@ -128,6 +136,8 @@ func (p *Primary) notify(e supervise.Event) {
 	case supervise.Exited:
 		w := workerOf(e.Worker) // this is its goroutine, so reading returned is safe
 		p.report(Exit{w, e.Exit, e.Intended, e.Reason, e.Why, w.returned})
+	case supervise.SlotTaken:
+		p.report(SlotTaken{workerOf(e.Worker), e.Slot})
 	case supervise.RestartDelayed:
 		delayed := RestartDelayed{Pause: e.Pause}
 		if e.Worker != nil {

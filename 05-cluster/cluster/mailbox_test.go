@@ -61,7 +61,7 @@ func TestMailboxWaits(t *testing.T) {
 	require.Len(t, second.message.Data, 1)
 }
 
-// The wait must end with the sender, whose last letters are kept, and with the last loop.
+// The wait must end with the last loop, and with the sender, and its last letters are kept.
 func TestMailboxWaitEnds(t *testing.T) {
 	for name, kept := range map[string]bool{"sender": true, "loop": false, "mailbox": false} {
 		t.Run(name, func(t *testing.T) {

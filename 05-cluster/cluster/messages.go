@@ -27,7 +27,7 @@ func (w *Worker) SendHandle(ctx context.Context, v any, socket syscall.Conn) err
 
 // Broadcast sends a message to all workers that have not ended, each for itself: a worker that
 // does not read holds up no other, but Broadcast itself until ctx ends. It returns the errors,
-// but none for a worker whose channel has ended.
+// but none for a worker that has disconnected.
 func (p *Primary) Broadcast(ctx context.Context, v any) error {
 	workers := p.Workers()
 	errs := make([]error, len(workers))

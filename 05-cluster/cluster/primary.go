@@ -79,7 +79,7 @@ func (p *Primary) config() supervise.Config {
 		AskToLeave:   func(ctx context.Context, process *supervise.Worker) { workerOf(process).askToLeave(ctx) },
 		Lost:         func(process *supervise.Worker, err error) { workerOf(process).messageNotRead(err) },
 		Exited:       func(process *supervise.Worker) { workerOf(process).exited() },
-		SlotTaken:    func(process *supervise.Worker) { workerOf(process).slotTaken() },
+		TellSlot:     func(process *supervise.Worker, slot int) { workerOf(process).tellSlot(slot) },
 		Notify:       p.notify,
 		Restart:      p.settings.Restart,
 		ReadyTimeout: p.settings.ReadyTimeout,
@@ -111,6 +111,16 @@ func (p *Primary) Workers() (workers []*Worker) {
 		workers = append(workers, workerOf(process))
 	}
 	return workers
+}
+
+// InSlot returns the worker that has a slot, or nil. See Worker.Slot.
+func (p *Primary) InSlot(slot int) *Worker {
+	for _, w := range p.Workers() {
+		if w.Slot() == slot {
+			return w
+		}
+	}
+	return nil
 }
 
 // Fork adds a worker, in the first slot that is free. If it cannot be started, it is not tried

@@ -98,7 +98,7 @@ func (c *primaryConn) receive(m ipc.Message, err error) {
 	c.unread = !kept
 }
 
-// orphanPoll is how often a worker whose channel is not read looks for its primary.
+// orphanPoll is how often a worker that does not read its channel looks for its primary.
 const orphanPoll = time.Second
 
 // watchParent returns a channel that is closed when the primary has ended, which the channel tells

@@ -48,8 +48,8 @@ func (s *sticky) bucketOf(client netip.Addr) bucket {
 	return bucket(maphash.Comparable(s.seed, client))
 }
 
-// pick removes the first connection whose worker is idle, or has refused: then another worker
-// gets it, for once. If there is none, and too many wait, the first of all goes to an idle
+// pick removes the first connection for a worker that is idle, or that has refused: then another
+// worker gets it, for once. If there is none, and too many wait, the first of all goes to an idle
 // worker: one slow worker must not stop the port.
 func (s *sticky) pick(idle, refused []*Worker) (*os.File, *Worker) {
 	for i, c := range s.queue {

@@ -160,13 +160,10 @@ func (w *Worker) messageNotRead(err error) {
 	}
 }
 
-// slotTaken tells the worker that it has its slot now.
-func (w *Worker) slotTaken() {
-	w.primary.mu.Lock()
-	defer w.primary.mu.Unlock()
-	if slot := w.Slot(); slot != NoSlot {
-		w.enqueue(message{Act: actSlot, Slot: &slot}, nil)
-	}
+// tellSlot tells the worker that it has its slot now. It is written at once, before any message to
+// the worker in that slot.
+func (w *Worker) tellSlot(slot int) {
+	w.write(outgoing{message{Cmd: command, Act: actSlot, Slot: &slot}, nil})
 }
 
 // answerQuery lets the worker listen, or says why not. Like Node, it does not answer a worker

@@ -6,6 +6,7 @@
 //
 // node primary.js [PORT [N]]            N worker.js
 // node primary.js PORT N PROGRAM        N workers, any program that listens through a cluster
+// EVERY=5000 node primary.js …          the worker in slot 0 does a job every 5000 ms
 const cluster = require('node:cluster')
 const os = require('node:os')
 const path = require('node:path')
@@ -28,6 +29,24 @@ cluster.setupPrimary({
 
 let stopping = false
 
+// A slot is a number that a worker's replacement has as well. cluster does not have slots; pm2 does.
+const inSlot = []
+function fork (slot) {
+  const worker = cluster.fork({ CLUSTER_SLOT: slot, NODE_APP_INSTANCE: slot })
+  worker.slot = slot
+  inSlot[slot] = worker
+}
+
+let requests = 0
+cluster.on('message', (worker, { act, id }) => {
+  if (act === 'request') requests++
+  if (act === 'count') worker.send({ act, id, requests })
+})
+
+const { EVERY } = process.env
+let job = 0
+if (EVERY > 0) setInterval(() => { if (inSlot[0]?.isConnected()) inSlot[0].send({ act: 'job', job: ++job }) }, EVERY).unref()
+
 cluster.on('fork', (worker) => {
   say(`worker ${worker.process.pid} is started`)
   // A message may be written to a worker that has just ended. Without a listener, that error
@@ -38,7 +57,7 @@ cluster.on('listening', (worker, { address, port }) => say(`worker ${worker.proc
 cluster.on('exit', (worker, code, signal) => {
   const how = worker.exitedAfterDisconnect ? 'has left' : 'failed'
   say(`worker ${worker.process.pid} ${how} (${signal ? `signal ${signal}` : `code ${code}`})`)
-  if (!stopping) cluster.fork()
+  if (!stopping) fork(worker.slot)
 })
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
@@ -49,4 +68,4 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   })
 }
 
-for (let i = 0; i < n; i++) cluster.fork()
+for (let slot = 0; slot < n; slot++) fork(slot)

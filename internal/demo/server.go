@@ -31,7 +31,7 @@ func NewServer() *http.ServeMux {
 }
 
 // PrintHints says where the pages are, what to try there, and more that can be tried.
-func PrintHints(say *log.Logger, address, more string) {
+func PrintHints(say *log.Logger, address string, more ...string) {
 	if strings.HasPrefix(address, ":") { // any address
 		address = "127.0.0.1" + address
 	}
@@ -40,7 +40,9 @@ func PrintHints(say *log.Logger, address, more string) {
 	say.Printf("  curl %s/crash  a panic: nothing recovers it", address)
 	say.Printf("  curl %s/hang   a worker that freezes", address)
 	say.Printf("  curl '%s/slow?ms=3000'  then Ctrl-C here", address)
-	say.Printf("  %s", more)
+	for _, hint := range more {
+		say.Printf("  %s", hint)
+	}
 	say.Print("  kill -9 a worker, or this primary")
 	say.Print("Ctrl-C stops; a second one does not wait")
 }

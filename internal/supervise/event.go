@@ -23,6 +23,11 @@ type (
 	}
 	// RetireNotice: the worker asks to be replaced.
 	RetireNotice struct{ Worker *Worker }
+	// SlotTaken: the worker has its slot now, some time after its start.
+	SlotTaken struct {
+		Worker *Worker
+		Slot   int
+	}
 	// Exited: the worker's process has ended.
 	Exited struct {
 		Worker *Worker
@@ -67,6 +72,7 @@ func (e Ready) String() string {
 func (e RetireNotice) String() string {
 	return fmt.Sprintf("%v asks to be replaced; it serves until its replacement is ready", e.Worker)
 }
+func (e SlotTaken) String() string   { return fmt.Sprintf("%v has slot %d now", e.Worker, e.Slot) }
 func (e StartFailed) String() string { return fmt.Sprintf("cannot start a worker: %v", e.Err) }
 func (e RestartDelayed) String() string {
 	what := "the next attempt"

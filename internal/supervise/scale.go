@@ -56,14 +56,12 @@ func (s *Supervisor) dispensable() int {
 	}).number
 }
 
-// claim gives a slot whose process has ended to the worker that waits for it.
+// claim gives a slot to the worker that waits for it, once the process before it has ended.
 func (s *Supervisor) claim(number int) {
 	for _, w := range s.workers {
 		if w.slot == number && s.owners[number] == nil {
 			s.owners[number] = w
-			if s.cfg.SlotTaken != nil {
-				s.running.Go(func() { s.cfg.SlotTaken(w) })
-			}
+			s.running.Go(w.takeSlot)
 		}
 	}
 }

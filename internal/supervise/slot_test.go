@@ -56,8 +56,8 @@ func TestSlotOfOneProcess(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			taken := make(chan *Worker, 1)
-			cfg := Config{DrainTimeout: clitest.Never, SlotTaken: func(w *Worker) { taken <- w }}
+			told := make(chan int, 1)
+			cfg := Config{DrainTimeout: clitest.Never, TellSlot: func(w *Worker, slot int) { told <- slot }}
 			h := startSupervisor(t, cfg, `echo '"ready"' >&3; while read stop <&3; do :; done`)
 			old, err := h.Fork()
 			require.NoError(t, err)
@@ -70,7 +70,8 @@ func TestSlotOfOneProcess(t *testing.T) {
 			clitest.Eventually(t, func() bool { return old.State() == Leaving })
 			require.Equal(t, []int{0, NoSlot}, slotsOf(h))
 			old.Signal(syscall.SIGKILL)
-			require.Same(t, successor, <-taken)
+			require.Equal(t, 0, <-told)
+			require.Equal(t, SlotTaken{successor, 0}, await[SlotTaken](h))
 			require.Equal(t, 0, successor.Slot())
 		})
 	}

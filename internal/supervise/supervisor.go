@@ -53,9 +53,9 @@ type Config struct {
 	AskToLeave func(ctx context.Context, w *Worker)
 	// Exited is called when the process has ended, before the event about it.
 	Exited func(w *Worker)
-	// SlotTaken is called when a worker gets its slot some time after its start, because the
-	// process before it in that slot has ended. See Worker.Slot.
-	SlotTaken func(w *Worker)
+	// TellSlot, if set, tells a worker the slot that it gets some time after its start, because
+	// the process before it in that slot has ended. It may block. A SlotTaken event follows.
+	TellSlot func(w *Worker, slot int)
 	// Notify is called with each event, in order.
 	Notify func(Event)
 

@@ -55,6 +55,7 @@ type Worker struct {
 	state           State
 	slot            int    // or noSlot
 	retireWhenReady bool   // MarkRetiring came before MarkReady
+	told            bool   // it knows that it has its slot
 	drained         bool   // it has finished its requests
 	unreadable      error  // about the first message that was not JSON, or nil
 	killedFor       string // why we have killed it, or ""
@@ -80,10 +81,24 @@ func (w *Worker) Slot() int {
 }
 
 func (w *Worker) owned() int {
-	if w.supervisor.owners[w.number] != w {
+	if w.supervisor.owners[w.number] != w || !w.first && !w.told {
 		return NoSlot
 	}
 	return w.number
+}
+
+// takeSlot tells the worker, which owns its slot by now, and then everyone.
+func (w *Worker) takeSlot() {
+	s := w.supervisor
+	if s.cfg.TellSlot != nil {
+		s.cfg.TellSlot(w, w.number)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.told = true
+	if s.cfg.TellSlot != nil && s.owners[w.number] == w {
+		s.cfg.Notify(SlotTaken{w, w.number})
+	}
 }
 
 func (w *Worker) String() string { return w.supervisor.cfg.Name(w) }
