@@ -25,9 +25,9 @@ type dispatcher struct {
 	picker  picker
 	changed sync.Cond // of the primary's mu: a worker is idle, or finishing was set
 	idle    []*Worker
-	refused []*Worker // have refused a connection, and may have no room
-	retries map[*Worker]*time.Timer
-	pending int // connections that were given and not answered
+	refused []*Worker               // have refused a connection, and may have no room
+	retries map[*Worker]*time.Timer // of workers that have refused
+	pending int                     // connections that were given and not answered
 
 	waiting   bool // the wait goroutine waits for a connection
 	finishing bool // accept nothing more
@@ -50,7 +50,12 @@ type picker interface {
 }
 
 func newDispatcher(pt *port, picker picker) *dispatcher {
-	d := &dispatcher{port: pt, socket: newListenSocket(pt.fd, pt.key), picker: picker, retries: map[*Worker]*time.Timer{}}
+	d := &dispatcher{
+		port:    pt,
+		socket:  newListenSocket(pt.fd, pt.key),
+		picker:  picker,
+		retries: map[*Worker]*time.Timer{},
+	}
 	d.changed.L = &pt.primary.mu
 	pt.primary.running.Go(d.wait)
 	return d

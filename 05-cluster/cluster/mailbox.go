@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"iter"
+	"slices"
 	"sync"
 
 	"playing-with-processes/internal/ipc"
@@ -139,6 +140,26 @@ func (b *mailbox[S]) all() iter.Seq[letter[S]] {
 			l, ok = b.take()
 		}
 	}
+}
+
+// forget drops the letters of a sender that has ended, unless a loop will take them, and returns how
+// many there were. Otherwise each replacement of a worker would add to them.
+func (b *mailbox[S]) forget(from S) (dropped int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.loops > 0 {
+		return 0
+	}
+	before := len(b.letters)
+	b.letters = slices.DeleteFunc(b.letters, func(l letter[S]) bool {
+		if l.from != from {
+			return false
+		}
+		b.count(l, -1)
+		l.message.Close()
+		return true
+	})
+	return before - len(b.letters)
 }
 
 func (b *mailbox[S]) loop(n int) {

@@ -39,6 +39,20 @@ func TestMailboxWithoutLoop(t *testing.T) {
 	require.False(t, b.put(letterOf("a", 1), never(t)))
 }
 
+// The letters of a sender that has ended must take no memory, unless a loop will take them.
+func TestMailboxForgets(t *testing.T) {
+	for loops, kept := range []int{1, 3} {
+		b := newMailbox[string]()
+		b.loop(loops)
+		for _, from := range []string{"a", "b", "a"} {
+			require.True(t, b.put(letterOf(from, 1), never(t)))
+		}
+		require.Equal(t, 3-kept, b.forget("a"))
+		require.Len(t, b.letters, kept)
+		require.Len(t, b.unread, 1+loops)
+	}
+}
+
 // With a loop, a sender must wait for room, and then its letters arrive, in order.
 func TestMailboxWaits(t *testing.T) {
 	b := newMailbox[string]()

@@ -48,7 +48,7 @@ func (p *Primary) Broadcast(ctx context.Context, v any) error {
 // ends after Shutdown has returned.
 //
 // If the loop falls behind, workers that send much wait. Without a loop, and after one, up to
-// 1 MiB of each worker's messages waits; what comes then is lost. A message that is lost, also
+// 1 MiB of each worker's messages waits, until the worker has ended; what comes then is lost. A message that is lost, also
 // because it is longer than Settings.MaxMessage or its handle has not arrived, is a MessageLost
 // event.
 func (p *Primary) Messages() iter.Seq2[*Worker, Message] {

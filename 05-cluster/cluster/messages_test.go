@@ -6,6 +6,7 @@ import (
 	"iter"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,9 +23,21 @@ import (
 // Under load, no message may be lost or overtake another one, in either direction, and no request
 // may fail.
 func TestMessagesUnderLoad(t *testing.T) {
-	t.Parallel()
-	messages := clitest.Times(20_000, 100_000)
-	h := startPrimary(t, Settings{}, "go", "counts", fmt.Sprint(messages))
+	messages := fmt.Sprint(clitest.Times(20_000, 100_000))
+	clitest.Each(t, "node", func(t *testing.T, worker string) {
+		if worker == "" {
+			exchange(t, "go", "counts", messages)
+		} else {
+			exchange(t, "node", "testdata/counts.js", messages)
+		}
+	})
+}
+
+func exchange(t *testing.T, words ...string) {
+	t.Helper()
+	messages, err := strconv.Atoi(words[len(words)-1])
+	require.NoError(t, err)
+	h := startPrimary(t, Settings{}, words...)
 	workers, address := h.fork(2)
 	clients := demo.Start(t.Context(), demo.Load{Address: address, Clients: 4, Rest: demo.Rest})
 	ctx := clitest.Context(t)

@@ -63,6 +63,7 @@ func (w *Worker) tick(most int) {
 func (w *Worker) exited() {
 	w.primary.mu.Lock()
 	defer w.primary.mu.Unlock()
+	w.lost += w.primary.mailbox.forget(w)
 	for seq, c := range w.pending {
 		delete(w.pending, seq)
 		if w.unread {

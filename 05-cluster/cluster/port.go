@@ -128,7 +128,15 @@ func (p *Primary) newPort(q query, fd int, policy Policy) *port {
 	for p.ports[q.key()] != nil {
 		q.Index++
 	}
-	pt := &port{primary: p, key: q.key(), place: q.place(), fd: fd, sockname: socknameOf(fd), address: q.String(), workers: map[*Worker]bool{}}
+	pt := &port{
+		primary:  p,
+		key:      q.key(),
+		place:    q.place(),
+		fd:       fd,
+		sockname: socknameOf(fd),
+		address:  q.String(),
+		workers:  map[*Worker]bool{},
+	}
 	if pt.sockname != nil {
 		pt.address = net.JoinHostPort(pt.sockname.Address, strconv.Itoa(pt.sockname.Port))
 	}

@@ -57,6 +57,30 @@ func TestReceiveBoundSocket(t *testing.T) {
 	require.NoError(t, conn.Close())
 }
 
+// A message must say what kind of handle it has, until the handle is taken, closed or moved.
+func TestKind(t *testing.T) {
+	noLeaks(t)
+	c, p := newPeer(t, Config{})
+	p.write("1\n")
+	require.Equal(t, NoHandle, receive(t, c).Kind())
+	for _, gone := range []func(Message){
+		func(m Message) { conn, _ := m.Conn(); conn.Close() },
+		func(m Message) { m.Close() },
+		func(m Message) {
+			moved := m.Move()
+			require.Equal(t, KindConn, moved.Kind())
+			moved.Close()
+		},
+	} {
+		p.pass(handleMessage, newSocketPair(t).far)
+		message := receive(t, c)
+		require.Equal(t, KindConn, message.Kind())
+		gone(message)
+		require.Equal(t, NoHandle, message.Kind())
+		require.Equal(t, NoHandle, message.Move().Kind())
+	}
+}
+
 // A handle can be taken once, and only as the kind of socket that it is.
 func TestTakeHandleOnce(t *testing.T) {
 	noLeaks(t)

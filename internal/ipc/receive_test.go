@@ -105,6 +105,20 @@ func TestInvalidLines(t *testing.T) {
 	}
 }
 
+// Decode must fill a struct without tags, as encoding/json does. Node's own messages are known by
+// the exact name of their cmd.
+func TestDecodeNames(t *testing.T) {
+	noLeaks(t)
+	c, p := newPeer(t, Config{})
+	p.write(`{"CMD":"NODE_HANDLE","act":"ready","every":3}` + "\n")
+	var got struct {
+		Cmd, Act string
+		Every    int `json:"every"`
+	}
+	require.NoError(t, receive(t, c).Decode(&got))
+	require.Equal(t, []any{"NODE_HANDLE", "ready", 3}, []any{got.Cmd, got.Act, got.Every})
+}
+
 // Decode accepts what Node's JSON.parse accepts.
 func TestDecodeAcceptsWhatNodeAccepts(t *testing.T) {
 	for _, test := range []struct {

@@ -56,16 +56,6 @@ func (s *Supervisor) dispensable() int {
 	}).number
 }
 
-// claim gives a slot to the worker that waits for it, once the process before it has ended.
-func (s *Supervisor) claim(number int) {
-	for _, w := range s.workers {
-		if w.slot == number && s.owners[number] == nil {
-			s.owners[number] = w
-			s.running.Go(w.takeSlot)
-		}
-	}
-}
-
 // slot is a slot of the pool with its worker, or nil if that is to be started.
 type slot struct {
 	number int

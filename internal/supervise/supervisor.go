@@ -3,9 +3,9 @@
 // a failed worker is started again. The hooks of a Config say what is special about a worker.
 //
 // Read supervisor.go, then worker.go, which is one worker from its start to its end, on top
-// of process.go and stop.go. scale.go and reload.go change which workers run. event.go and
-// status.go report what happens. stderr.go passes on what workers print, and memory.go
-// measures them.
+// of process.go and stop.go; ready.go ends a worker that never gets ready. scale.go and reload.go
+// change which workers run, and slot.go says which of them has a slot. event.go and status.go
+// report what happens. stderr.go passes on what workers print, and memory.go measures them.
 package supervise
 
 import (

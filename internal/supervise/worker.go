@@ -3,8 +3,6 @@ package supervise
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"syscall"
 	"time"
 
@@ -18,9 +16,6 @@ const FreeMessages = 64
 // drainedGrace is how long a worker that has finished its requests may take to exit before it is
 // sent SIGTERM.
 const drainedGrace = 500 * time.Millisecond
-
-// startTicks is how many parts ReadyTimeout is counted in.
-const startTicks = 10
 
 // State is what a worker is doing. The states of a worker only get larger, and it may skip
 // some. Retiring is larger than Disconnected: a worker that has asked to be replaced may close
@@ -64,42 +59,6 @@ type Worker struct {
 
 // ID returns the worker's number, which is never used again.
 func (w *Worker) ID() int { return w.id }
-
-// NoSlot is what Slot returns for a worker that has none yet.
-const NoSlot = -1
-
-// SlotAtStart returns the slot that the worker is for, and whether it had it at its start.
-func (w *Worker) SlotAtStart() (number int, had bool) { return w.number, w.first }
-
-// Slot returns the worker's slot, which no other process has, or NoSlot. A worker has its slot
-// until its process has ended, and only then does the next one get it: so the new worker of a
-// reload has none while the old worker finishes its requests.
-func (w *Worker) Slot() int {
-	w.supervisor.mu.Lock()
-	defer w.supervisor.mu.Unlock()
-	return w.owned()
-}
-
-func (w *Worker) owned() int {
-	if w.supervisor.owners[w.number] != w || !w.first && !w.told {
-		return NoSlot
-	}
-	return w.number
-}
-
-// takeSlot tells the worker, which owns its slot by now, and then everyone.
-func (w *Worker) takeSlot() {
-	s := w.supervisor
-	if s.cfg.TellSlot != nil {
-		s.cfg.TellSlot(w, w.number)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	w.told = true
-	if s.cfg.TellSlot != nil && s.owners[w.number] == w {
-		s.cfg.Notify(SlotTaken{w, w.number})
-	}
-}
 
 func (w *Worker) String() string { return w.supervisor.cfg.Name(w) }
 
@@ -148,51 +107,6 @@ func (w *Worker) readLoop() (last error) {
 		last = err
 	}
 	return last
-}
-
-// noteUnreadable keeps the error for the first message of a starting worker that is not JSON:
-// its runtime may speak another protocol, as Bun's cluster module does.
-func (w *Worker) noteUnreadable(m ipc.Message, err error) {
-	if isClosed(w.ready) {
-		return
-	}
-	if err == nil {
-		err = m.Valid()
-	}
-	if notJSON, ok := errors.AsType[*ipc.NotJSONError](err); ok {
-		w.supervisor.mu.Lock()
-		w.unreadable = cmp.Or[error](w.unreadable, notJSON)
-		w.supervisor.mu.Unlock()
-	}
-}
-
-// killUnready kills a worker that did not get ready. The caller holds the supervisor's lock.
-func (w *Worker) killUnready(why string) {
-	if w.unreadable != nil {
-		why += fmt.Sprintf("; its message is %v", w.unreadable)
-	}
-	w.killBecause(why)
-}
-
-// watchStart kills a worker that stays in the state Starting for ReadyTimeout. It counts
-// ticks, so that suspending this process expires no timeout. (A reload and the stop ladder
-// begin with an order and last only seconds: they count real time.)
-func (w *Worker) watchStart() {
-	timeout := w.supervisor.cfg.ReadyTimeout
-	tick := time.Tick(timeout / startTicks)
-	for range startTicks {
-		select {
-		case <-w.startOver:
-			return
-		case <-tick:
-		}
-	}
-	s := w.supervisor
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if w.state == Starting && !s.reload.isCandidate(w) { // a reload has its own timeout
-		w.killUnready(fmt.Sprintf("still starting after %v", timeout))
-	}
 }
 
 // endDrained ends a worker that was to leave, has disconnected, and runs on. As in Node, the end
