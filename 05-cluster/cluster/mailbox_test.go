@@ -126,3 +126,11 @@ func TestMailboxLoops(t *testing.T) {
 		return b.loops == 0
 	})
 }
+
+// isFull reports whether the only sender's part is full.
+func (b *mailbox[S]) isFull() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var only S
+	return b.full(only)
+}

@@ -99,7 +99,7 @@ func (c *primaryConn) receive(m ipc.Message, err error) {
 }
 
 // orphanPoll is how often a worker that does not read its channel looks for its primary.
-const orphanPoll = time.Second
+const orphanPoll = 200 * time.Millisecond
 
 // watchParent returns a channel that is closed when the primary has ended, which the channel tells
 // only while it is read.

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -99,6 +100,35 @@ func TestUnderNodeLeave(t *testing.T) {
 		slow.Close()
 		h.requireLeft(workers[0])
 	})
+}
+
+// A worker that does not take its primary's messages, and so reads its channel no more, must end
+// without its primary all the same.
+func TestUnderNodePrimaryOfStalledWorkerKilled(t *testing.T) {
+	t.Parallel()
+	clitest.NeedNode(t)
+	h := startNode(t, RoundRobin, "stalls")
+	workers, _ := h.startWorkers(1)
+	h.command("flood %d", workers[0].ID)
+	h.awaitLine("stalled")
+	h.kill()
+	requireGone(t, workers[0])
+}
+
+func init() {
+	roles["stalls"] = func(...string) error {
+		go func() {
+			c, _ := self()
+			for range Messages() {
+				for !c.mailbox.isFull() {
+					time.Sleep(time.Millisecond)
+				}
+				fmt.Println("stalled")
+				select {}
+			}
+		}()
+		return roles["server"]("tcp", "127.0.0.1:0")
+	}
 }
 
 // Without its primary a worker must end, busy or not, so that the port is free.

@@ -38,7 +38,8 @@ function fork (slot) {
 }
 
 let requests = 0
-cluster.on('message', (worker, { act, id }) => {
+cluster.on('message', (worker, message) => {
+  const { act, id } = message ?? {} // a worker may send null
   if (act === 'request') requests++
   if (act === 'count') worker.send({ act, id, requests })
 })

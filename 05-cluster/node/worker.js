@@ -22,7 +22,8 @@ const tell = (note) => { if (process.connected) process.send(note, () => {}) }
 const waiting = new Map() // responses of /count
 let lastID = 0
 if (process.connected) {
-  process.on('message', ({ act, id, requests, job }) => {
+  process.on('message', (message) => {
+    const { act, id, requests, job } = message ?? {}
     if (act === 'count') {
       waiting.get(id)?.end(`${requests} requests\n`)
       waiting.delete(id)

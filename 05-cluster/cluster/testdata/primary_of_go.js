@@ -4,7 +4,7 @@
 //
 // Each event is a line of JSON; given and refused are about a connection. Each command is a
 // line:
-// fork | fork SCRIPT ARGS... | restart | disconnect ID | kill ID SIGNAL
+// fork | fork SCRIPT ARGS... | restart | disconnect ID | kill ID SIGNAL | flood ID
 // The end of its input is the end of the cluster.
 const cluster = require('node:cluster')
 
@@ -33,6 +33,7 @@ const commands = {
   fork: (script, ...rest) => script ? fork(node, script, rest) : fork(binary, role, args),
   restart: () => cluster.on('exit', () => fork(binary, role, args)),
   disconnect: (id) => cluster.workers[id].disconnect(),
+  flood: (id) => { for (let i = 0; i < 1000; i++) cluster.workers[id].send('x'.repeat(4096)) },
   kill: (id, signal) => cluster.workers[id].kill(signal)
 }
 
