@@ -143,7 +143,7 @@ func TestHostileMessages(t *testing.T) {
 func TestMessagesToWorkerThatReadsNothing(t *testing.T) {
 	t.Parallel()
 	h, setCommand := startChanging(t, Settings{}, "go", "messages", "reads nothing")
-	_, err := h.Fork()
+	bad, err := h.Fork()
 	require.NoError(t, err)
 	await(h, func(Online) bool { return true })
 	setCommand("go", "talk")
@@ -169,6 +169,9 @@ func TestMessagesToWorkerThatReadsNothing(t *testing.T) {
 	}
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, []int{1, 2}, h.ids())
+	for _, w := range []*Worker{bad, good} { // they would not leave
+		w.Signal(syscall.SIGKILL)
+	}
 }
 
 func init() {
