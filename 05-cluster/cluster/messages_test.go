@@ -108,7 +108,7 @@ func TestHostileMessages(t *testing.T) {
 		for _, loop := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, loop %t", name, loop), func(t *testing.T) {
 				t.Parallel()
-				h, setCommand := startChanging(t, Settings{}, "go", "messages", name)
+				h, setCommand := startChanging(t, Settings{}, "go", "messages", name, fmt.Sprint(clitest.Times(8<<20, 64<<20)))
 				bad, _ := h.fork(1)
 				setCommand("go", "messages", "hello")
 				good, address := h.fork(1)
@@ -184,7 +184,8 @@ func init() {
 				}
 			}()
 		case "long":
-			go Send(ctx, strings.Repeat("x", 64<<20-2))
+			length, _ := strconv.Atoi(args[1])
+			go Send(ctx, strings.Repeat("x", length-len(`""`)))
 		case "hello":
 			Send(ctx, "hello")
 		case "reads nothing":
