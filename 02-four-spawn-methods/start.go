@@ -12,10 +12,10 @@ import (
 // defaultPath is where execvp(3) looks for a program if PATH is not set.
 const defaultPath = "/bin:/usr/bin"
 
-// start starts a program with run, as execvp(3) does, and so Node: it tries each path that the
-// name may stand for, and runs a script without a #! line in a shell. exec.Command does not:
-// it refuses programs in the current directory, has no default for PATH, and for a file that
-// is not executable it says that there is none.
+// start passes run a command for each path that the name may stand for, until one starts, as
+// execvp(3) and therefore Node do. It runs a script without a #! line in a shell. exec.Command
+// differs: it refuses programs in the current directory, has no default for PATH, and for a file
+// that is not executable it says that there is none.
 //
 // The error matches fs.ErrInvalid for an empty name, and otherwise fs.ErrNotExist,
 // fs.ErrPermission, or another errno.

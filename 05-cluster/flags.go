@@ -24,7 +24,7 @@ const usage = `Usage: 05-cluster [-addr address] [-n workers] [-sched policy] [-
                   [-ready time] [-drain time] [-every time] [-status address]
                   [-trace]
        05-cluster -exec file [the same flags but -addr] [-- arguments]
-       05-cluster -demo [the same flags]
+       05-cluster -demo [the same flags but -every]
 
 Serves HTTP from a cluster of workers and replaces each worker that ends. On
 Ctrl-C or SIGTERM the workers finish their requests, and the primary exits.
@@ -152,6 +152,8 @@ func (o options) check(given map[string]bool) error {
 		return cli.Usagef("-ready %v: it must be more than 0", o.ready)
 	case o.drain <= 0:
 		return cli.Usagef("-drain %v: it must be more than 0", o.drain)
+	case o.demo && given["every"]:
+		return cli.UsageError("-every is not for -demo")
 	case given["every"] && o.every < minEvery:
 		return cli.Usagef("-every %v: it must be at least %v", o.every, minEvery)
 	case given["exec"] && given["addr"]:

@@ -106,10 +106,10 @@ func worker(ctx context.Context, args []string) error {
 		return err
 	}
 	say.Printf("serving on http://%v", listener.Addr())
-	primary := newAsker()
-	go primary.listen()
-	defer primary.finish()
-	return cli.Lasting(cluster.Serve(listener, primary.serve(demo.NewServer())))
+	asker := newAsker()
+	go asker.listen()
+	defer asker.finish()
+	return cli.Lasting(cluster.Serve(listener, asker.serve(demo.NewServer())))
 }
 
 func main() { cli.Main("05-cluster", usage, run) }

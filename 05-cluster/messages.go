@@ -26,8 +26,7 @@ const (
 	actDone    = "done"    // from a worker: I have done it
 )
 
-// answerTimeout keeps a worker that does not read from holding up the others, and a primary that
-// does not answer from holding up a client.
+// answerTimeout keeps a primary that does not read, or does not answer, from holding up a client.
 const answerTimeout = time.Second
 
 // answer is the primary's side: it counts the requests of all workers, and answers how many there
@@ -36,21 +35,24 @@ func answer(p *cluster.Primary, jobs *schedule) {
 	requests := 0
 	for w, message := range p.Messages() { // cluster.on('message', (worker, message) => { … })
 		var n note
-		if message.Decode(&n) != nil {
-			continue
-		}
-		switch message.Close(); n.Act {
+		message.Decode(&n) // another message has no act
+		message.Close()
+		switch n.Act {
 		case actRequest:
 			requests++
 		case actCount:
-			ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
 			n.Requests = requests
-			w.Send(ctx, n) // worker.send(message)
-			cancel()
+			go reply(w, n)
 		case actDone:
 			jobs.done(n.Job)
 		}
 	}
+}
+
+func reply(w *cluster.Worker, n note) {
+	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
+	defer cancel()
+	w.Send(ctx, n) // worker.send(message)
 }
 
 // asker is a worker's side.
@@ -68,19 +70,25 @@ func newAsker() *asker { return &asker{waiting: map[int64]chan<- int{}} }
 func (a *asker) listen() {
 	for message, err := range cluster.Messages() { // process.on('message', message => { … })
 		var n note
-		if err != nil || message.Decode(&n) != nil {
-			continue
+		if err == nil {
+			message.Decode(&n)
 		}
-		switch message.Close(); n.Act {
+		message.Close()
+		switch n.Act {
 		case actCount:
-			a.mu.Lock()
-			if waiting := a.waiting[n.ID]; waiting != nil {
-				waiting <- n.Requests
-			}
-			a.mu.Unlock()
+			a.answered(n)
 		case actJob:
-			a.do(n.Job)
+			go a.do(n.Job)
 		}
+	}
+}
+
+func (a *asker) answered(n note) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if waiting := a.waiting[n.ID]; waiting != nil {
+		delete(a.waiting, n.ID)
+		waiting <- n.Requests
 	}
 }
 
@@ -99,7 +107,9 @@ func (a *asker) finish() { a.finishing.Lock() }
 func (a *asker) serve(pages *http.ServeMux) http.Handler {
 	pages.HandleFunc("/count", a.count)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		cluster.Send(r.Context(), note{Act: actRequest}) // process.send(message)
+		ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
+		cluster.Send(ctx, note{Act: actRequest}) // process.send(message)
+		cancel()
 		pages.ServeHTTP(w, r)
 	})
 }

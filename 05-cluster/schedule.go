@@ -3,60 +3,98 @@ package main
 import (
 	"context"
 	"sync"
+	"syscall"
 	"time"
 
 	"playing-with-processes/05-cluster/cluster"
 )
 
-// schedule has a job done once in each period, by the worker in slot 0. There is one clock, the
-// primary's, and no two workers have the slot, so no job is done twice.
+// schedule runs a job once in each period, in the worker that has slot 0. There is one clock, the
+// primary's, and one job at a time, so no job runs twice.
 //
-// A worker that leaves without having done a job leaves it to its successor. If the worker is
-// killed, the job may have been done or not; it is not given again, so at most that one is missing.
+// If a worker leaves without having done its job, its successor gets the job. If it is killed, the
+// job may have run or not, and is not given again: it may be missing. So is a job that cannot begin
+// in its period.
 type schedule struct {
 	primary *cluster.Primary
 
-	mu    sync.Mutex
-	job   int64           // the number of the last one
-	due   bool            // it is not done
-	given *cluster.Worker // has it, or nil
+	mu      sync.Mutex
+	periods int64           // so far
+	job     int64           // the last one, by its period
+	due     bool            // it is not done yet
+	given   *cluster.Worker // the worker that has it, or nil
+	unsent  bool            // the worker's channel had ended before
+	heard   bool            // all messages of the worker have been handled
+	exit    *cluster.Exit   // of the worker, or nil
 }
 
-// run begins a job in each period, until ctx ends. A job that is still due then is missing.
+// run begins a job in each period, until ctx ends.
 func (s *schedule) run(ctx context.Context, period time.Duration) {
 	for tick := time.Tick(period); ; {
 		select {
 		case <-tick:
-			s.mu.Lock()
-			s.job, s.due, s.given = s.job+1, true, nil
-			s.give()
-			s.mu.Unlock()
+			s.begin()
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
+// begin begins the job of a period, if the last job does not run any more.
+func (s *schedule) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.periods++
+	if s.given == nil {
+		s.job, s.due = s.periods, true
+		s.give()
+	}
+}
+
 // give gives the job to the worker in slot 0, if it is due and there is such a worker. The caller
-// holds s.mu.
+// holds s.mu, as for settle.
 func (s *schedule) give() {
 	if !s.due || s.given != nil {
 		return
 	}
 	if w := s.primary.InSlot(0); w != nil {
-		s.given = w
-		go w.Send(context.Background(), note{Act: actJob, Job: s.job}) // fails only if it ends
+		s.given, s.unsent, s.heard, s.exit = w, false, false, nil
+		go s.send(w, s.job)
 	}
 }
 
-// handleEvent gives the job to another worker, if that changes who can have it.
+func (s *schedule) send(w *cluster.Worker, job int64) {
+	err := w.Send(context.Background(), note{Act: actJob, Job: job})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unsent = s.given == w && err != nil
+	s.settle()
+}
+
+// handleEvent gives the job to another worker if the event changes which worker can have it.
 func (s *schedule) handleEvent(event cluster.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if exit, is := event.(cluster.Exit); is && exit.Worker == s.given {
-		s.given = nil
-		s.due = s.due && exit.AfterDisconnect && exit.Exit == (cluster.ExitStatus{})
+	switch e := event.(type) {
+	case cluster.Disconnect:
+		s.heard = s.heard || e.Worker == s.given
+	case cluster.Exit:
+		if e.Worker == s.given {
+			s.exit = &e
+		}
 	}
+	s.settle()
+	s.give()
+}
+
+// settle decides what becomes of the job after the end of the worker that had it.
+func (s *schedule) settle() {
+	if s.given == nil || s.exit == nil || !s.heard && !s.unsent {
+		return
+	}
+	left := s.exit.AfterDisconnect && s.exit.Exit.Signal != syscall.SIGKILL
+	s.due = s.due && (left || s.unsent)
+	s.given = nil
 	s.give()
 }
 
@@ -65,6 +103,6 @@ func (s *schedule) done(job int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if job == s.job {
-		s.due = false
+		s.due, s.given = false, nil
 	}
 }

@@ -24,10 +24,9 @@ type primaryConn struct {
 	id        int
 	slot      atomic.Int64
 	mailbox   *mailbox[struct{}]
-	unread    bool                   // the last message was lost; for readLoop
-	orphaned  func() <-chan struct{} // see watchParent
-	leave     chan struct{}          // closed when it is time to leave
-	drainTime time.Duration          // for Serve; valid then
+	unread    bool          // the last message was lost; for readLoop
+	leave     chan struct{} // closed when it is time to leave
+	drainTime time.Duration // for Serve; valid then
 
 	mu           sync.Mutex // guards the fields below
 	serving      int        // calls of Serve
@@ -62,7 +61,6 @@ func connect(id int) (*primaryConn, error) {
 		channel:   channel,
 		id:        id,
 		mailbox:   newMailbox[struct{}](),
-		orphaned:  sync.OnceValue(watchParent),
 		leave:     make(chan struct{}),
 		drainTime: defaultDrain,
 		requests:  map[int64]request{},

@@ -51,15 +51,14 @@ var self = sync.OnceValues(func() (*primaryConn, error) {
 	return connect(number)
 })
 
-// slotAtStart returns the slot that this worker had when it was started. pm2's workers have only
-// the second variable.
+// slotAtStart returns the slot that this worker had when it was started.
 func slotAtStart() int {
-	for _, name := range []string{slotVariable, instanceVariable} {
-		if slot, err := strconv.Atoi(os.Getenv(name)); err == nil {
-			return slot
-		}
+	slot, err := strconv.Atoi(os.Getenv(slotVariable))
+	os.Unsetenv(slotVariable) // a grandchild does not have it
+	if err != nil {
+		return NoSlot
 	}
-	return NoSlot
+	return slot
 }
 
 // IsPrimary reports whether no primary has forked this process. Call it, or another function

@@ -23,7 +23,8 @@ type (
 		Worker  *Worker
 		Address string // as the worker writes it, quoted if necessary
 	}
-	// Disconnect: the worker's channel has ended.
+	// Disconnect: the worker's channel has ended, and a loop over Messages has handled all that
+	// the worker sent. As in Node, this may come after Exit.
 	Disconnect struct {
 		Worker          *Worker
 		AfterDisconnect bool // as in Exit

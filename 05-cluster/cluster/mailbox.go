@@ -15,6 +15,9 @@ const (
 	maxUnread = 1 << 20
 	// maxUnreadHandles keeps a sender from using up this process's descriptors.
 	maxUnreadHandles = 64
+	// maxUnreadOfAll is how many times as much waits of all senders, also of those that have
+	// ended.
+	maxUnreadOfAll = 64
 )
 
 // ErrUnread: messages were lost, because nothing read them.
@@ -28,6 +31,7 @@ type mailbox[S comparable] struct {
 	changed sync.Cond
 	letters []letter[S]
 	unread  map[S]unread
+	total   unread
 	loops   int // over Messages
 	closed  bool
 }
@@ -37,10 +41,21 @@ type letter[S comparable] struct {
 	from    S
 	message ipc.Message
 	err     error
+	handle  bool // the message came with one
 }
 
-// unread is how much a mailbox has of a sender.
+// unread is how much a mailbox has of a sender that was not handled yet.
 type unread struct{ bytes, handles int }
+
+func (u *unread) add(bytes, handles int) {
+	u.bytes += bytes
+	u.handles += handles
+}
+
+// full reports whether u is as much as this many senders may have.
+func (u unread) full(senders int) bool {
+	return u.bytes >= senders*maxUnread || u.handles >= senders*maxUnreadHandles
+}
 
 func newMailbox[S comparable]() *mailbox[S] {
 	b := &mailbox[S]{unread: map[S]unread{}}
@@ -48,15 +63,17 @@ func newMailbox[S comparable]() *mailbox[S] {
 	return b
 }
 
-// put adds a letter, and reports whether it has. While it waits for room, stalled is called once,
-// and may return a channel that is closed when it must not wait any longer.
-func (b *mailbox[S]) put(l letter[S], stalled func() (over <-chan struct{})) bool {
+// put adds a letter, and reports whether it did; otherwise it closes the letter's message. Before
+// it waits for room, it calls stalled, which may return a channel that is closed when it must not
+// wait any longer; done is closed when it does not wait any longer.
+func (b *mailbox[S]) put(l letter[S], stalled func(done <-chan struct{}) (over <-chan struct{})) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.full(l.from) && b.loops > 0 {
-		b.awaitRoom(l.from, stalled())
+		b.awaitRoom(l.from, stalled)
 	}
-	if b.closed || b.full(l.from) && b.loops == 0 {
+	if b.closed || b.full(l.from) && b.loops == 0 || b.total.full(maxUnreadOfAll) {
+		l.message.Close()
 		return false
 	}
 	b.append(l)
@@ -71,20 +88,21 @@ func (b *mailbox[S]) add(l letter[S]) {
 }
 
 func (b *mailbox[S]) append(l letter[S]) {
+	l.handle = l.message.Kind() != ipc.NoHandle
 	b.letters = append(b.letters, l)
 	b.count(l, 1)
 	b.changed.Broadcast()
 }
 
 func (b *mailbox[S]) full(from S) bool {
-	u := b.unread[from]
-	return u.bytes >= maxUnread || u.handles >= maxUnreadHandles
+	return b.unread[from].full(1) || b.total.full(maxUnreadOfAll)
 }
 
-// awaitRoom waits for room, or until over is closed. The caller holds b.mu.
-func (b *mailbox[S]) awaitRoom(from S, over <-chan struct{}) {
+// awaitRoom waits for room, or until it must not wait any longer. The caller holds b.mu.
+func (b *mailbox[S]) awaitRoom(from S, stalled func(done <-chan struct{}) (over <-chan struct{})) {
 	done := make(chan struct{})
 	defer close(done)
+	over := stalled(done)
 	go func() {
 		select {
 		case <-over:
@@ -99,13 +117,16 @@ func (b *mailbox[S]) awaitRoom(from S, over <-chan struct{}) {
 	}
 }
 
-// count counts a letter that is added, or with -1 taken.
+// count counts a letter that is added, or with -1 has been handled.
 func (b *mailbox[S]) count(l letter[S], n int) {
-	u := b.unread[l.from]
-	u.bytes += n * (len(l.message.Data) + 128) // an empty message is not free
-	if l.message.Kind() != ipc.NoHandle {
-		u.handles += n
+	bytes := n * (len(l.message.Data) + 128) // an empty message is not free
+	handles := 0
+	if l.handle {
+		handles = n
 	}
+	b.total.add(bytes, handles)
+	u := b.unread[l.from]
+	u.add(bytes, handles)
 	b.unread[l.from] = u
 	if u == (unread{}) {
 		delete(b.unread, l.from)
@@ -126,20 +147,50 @@ func (b *mailbox[S]) take() (l letter[S], ok bool) {
 	if b.letters = b.letters[1:]; len(b.letters) == 0 {
 		b.letters = nil // gives back the memory that many took
 	}
-	b.count(l, -1)
-	b.changed.Broadcast()
 	return l, true
 }
 
-// all yields the letters. Several loops share them.
+// handled counts a letter that was taken as handled.
+func (b *mailbox[S]) handled(l letter[S]) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.count(l, -1)
+	b.changed.Broadcast()
+}
+
+// all yields the letters. If several loops run, each letter goes to one of them.
 func (b *mailbox[S]) all() iter.Seq[letter[S]] {
 	return func(yield func(letter[S]) bool) {
 		b.loop(1)
 		defer b.loop(-1)
-		for l, ok := b.take(); ok && yield(l); {
-			l, ok = b.take()
+		for {
+			l, ok := b.take()
+			if !ok {
+				return
+			}
+			more := yield(l)
+			b.handled(l)
+			if !more {
+				return
+			}
 		}
 	}
+}
+
+// awaitHandled waits until no letter of a sender is left, or until there is no loop to take them.
+func (b *mailbox[S]) awaitHandled(from S) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.loops > 0 && b.unread[from] != (unread{}) && !b.closed {
+		b.changed.Wait()
+	}
+}
+
+// hasUnread reports whether letters of a sender are left that a loop will take.
+func (b *mailbox[S]) hasUnread(from S) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.loops > 0 && b.unread[from] != (unread{})
 }
 
 // forget drops the letters of a sender that has ended, unless a loop will take them, and returns how

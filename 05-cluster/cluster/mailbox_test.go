@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -15,8 +16,8 @@ func letterOf(from string, bytes int) letter[string] {
 }
 
 // never is for a letter that must not wait.
-func never(t *testing.T) func() <-chan struct{} {
-	return func() <-chan struct{} {
+func never(t *testing.T) func(<-chan struct{}) <-chan struct{} {
+	return func(<-chan struct{}) <-chan struct{} {
 		require.Fail(t, "it must not wait")
 		return nil
 	}
@@ -53,6 +54,19 @@ func TestMailboxForgets(t *testing.T) {
 	}
 }
 
+// All senders together must not take more than there is room for, even if each has ended.
+func TestMailboxTotal(t *testing.T) {
+	b := newMailbox[string]()
+	b.loop(1)
+	over := make(chan struct{})
+	close(over)
+	kept := 0
+	for b.put(letterOf(fmt.Sprint(kept), maxUnread), func(<-chan struct{}) <-chan struct{} { return over }) {
+		kept++
+	}
+	require.Equal(t, maxUnreadOfAll, kept)
+}
+
 // With a loop, a sender must wait for room, and then its letters arrive, in order.
 func TestMailboxWaits(t *testing.T) {
 	b := newMailbox[string]()
@@ -60,7 +74,7 @@ func TestMailboxWaits(t *testing.T) {
 	require.True(t, b.put(letterOf("a", maxUnread), never(t)))
 	stalled, put := make(chan struct{}), make(chan bool)
 	go func() {
-		put <- b.put(letterOf("a", 1), func() <-chan struct{} {
+		put <- b.put(letterOf("a", 1), func(<-chan struct{}) <-chan struct{} {
 			close(stalled)
 			return nil
 		})
@@ -69,6 +83,8 @@ func TestMailboxWaits(t *testing.T) {
 	first, ok := b.take()
 	require.True(t, ok)
 	require.Len(t, first.message.Data, maxUnread)
+	require.True(t, b.hasUnread("a"), "it is not handled yet")
+	b.handled(first)
 	require.True(t, <-put)
 	second, ok := b.take()
 	require.True(t, ok)
@@ -84,7 +100,7 @@ func TestMailboxWaitEnds(t *testing.T) {
 			b.put(letterOf("a", maxUnread), never(t))
 			over := make(chan struct{})
 			put := make(chan bool)
-			go func() { put <- b.put(letterOf("a", 1), func() <-chan struct{} { return over }) }()
+			go func() { put <- b.put(letterOf("a", 1), func(<-chan struct{}) <-chan struct{} { return over }) }()
 			switch name {
 			case "sender":
 				close(over)

@@ -25,9 +25,9 @@ func (w *Worker) SendHandle(ctx context.Context, v any, socket syscall.Conn) err
 	return w.process.SendHandle(ctx, v, socket)
 }
 
-// Broadcast sends a message to all workers that have not ended, each for itself: a worker that
-// does not read holds up no other, but Broadcast itself until ctx ends. It returns the errors,
-// but none for a worker that has disconnected.
+// Broadcast sends v to every worker that has not ended, concurrently. A worker that does not read
+// delays only Broadcast itself, until ctx ends. Broadcast returns the errors; a worker that has
+// disconnected causes none.
 func (p *Primary) Broadcast(ctx context.Context, v any) error {
 	workers := p.Workers()
 	errs := make([]error, len(workers))
@@ -45,12 +45,15 @@ func (p *Primary) Broadcast(ctx context.Context, v any) error {
 
 // Messages yields what the workers send, each worker's messages in their order:
 // cluster.on('message'). The receiver must take the handle of a message, or Close it. The loop
-// ends after Shutdown has returned.
+// ends when all workers have ended after Shutdown, and all of their messages have been handled.
 //
-// If the loop falls behind, workers that send much wait. Without a loop, and after one, up to
-// 1 MiB of each worker's messages waits, until the worker has ended; what comes then is lost. A message that is lost, also
-// because it is longer than Settings.MaxMessage or its handle has not arrived, is a MessageLost
-// event.
+// If the loop falls behind, workers that send much wait. Without a loop, up to 1 MiB of each
+// worker's messages is kept until the worker ends, and later messages are lost. So is a message
+// that is longer than Settings.MaxMessage, or whose handle has not arrived; and one of a worker
+// that sends without end, while SendHandle waits for that worker. The first loss of each worker is
+// a MessageLost event.
+//
+// Events and messages are not in one order, but Disconnect comes after the last message.
 func (p *Primary) Messages() iter.Seq2[*Worker, Message] {
 	return func(yield func(*Worker, Message) bool) {
 		for l := range p.mailbox.all() {
@@ -64,7 +67,7 @@ func (p *Primary) Messages() iter.Seq2[*Worker, Message] {
 // receive keeps a message for Messages. While it waits for room, the worker's channel is not read,
 // and it is not the worker's fault that its connections stay pending.
 func (w *Worker) receive(m ipc.Message) {
-	stalled := func() <-chan struct{} {
+	stalled := func(<-chan struct{}) <-chan struct{} {
 		w.stalled.Store(true)
 		return w.process.Done()
 	}
@@ -75,12 +78,18 @@ func (w *Worker) receive(m ipc.Message) {
 	}
 }
 
-// messageLost counts a message that was lost, and reports the first one.
+// messageLost counts a message that was lost.
 func (w *Worker) messageLost(err error) {
 	w.primary.mu.Lock()
 	defer w.primary.mu.Unlock()
-	w.lost++
-	if w.lost == 1 {
+	w.messagesLost(1, err)
+}
+
+// messagesLost counts messages that were lost, and reports the first ones. The caller holds the
+// primary's mu.
+func (w *Worker) messagesLost(n int, err error) {
+	if w.lost == 0 {
 		w.primary.report(MessageLost{w, err})
 	}
+	w.lost += n
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"net"
 	"os"
 	"os/exec"
 	"strconv"
@@ -195,6 +196,41 @@ func init() {
 			time.Sleep(time.Hour)
 		}
 		return roles["http"]("tcp", "127.0.0.1:0")
+	}
+}
+
+// Handles that nothing takes must not use up the primary's descriptors, and what is kept must
+// arrive.
+func TestUnreadHandles(t *testing.T) {
+	t.Parallel()
+	h := startPrimary(t, Settings{}, "go", "sends handles", "300")
+	h.Fork()
+	h.awaitLine("all sent")
+	for range maxUnreadHandles {
+		for _, message := range h.Messages() {
+			require.Equal(t, KindListener, message.Kind())
+			require.NoError(t, message.Close())
+			break
+		}
+	}
+	require.Equal(t, 300-maxUnreadHandles, h.Status().Workers[0].LostMessages)
+}
+
+func init() {
+	roles["sends handles"] = func(args ...string) error {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		n, _ := strconv.Atoi(args[0])
+		for range n {
+			if err := SendHandle(context.Background(), "a listener", l.(*net.TCPListener)); err != nil {
+				return err
+			}
+		}
+		fmt.Println("all sent")
+		<-Leaving()
+		return nil
 	}
 }
 

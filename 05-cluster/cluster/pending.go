@@ -63,7 +63,9 @@ func (w *Worker) tick(most int) {
 func (w *Worker) exited() {
 	w.primary.mu.Lock()
 	defer w.primary.mu.Unlock()
-	w.lost += w.primary.mailbox.forget(w)
+	if dropped := w.primary.mailbox.forget(w); dropped > 0 {
+		w.messagesLost(dropped, ErrUnread)
+	}
 	for seq, c := range w.pending {
 		delete(w.pending, seq)
 		if w.unread {

@@ -115,10 +115,8 @@ func (p *Primary) Workers() (workers []*Worker) {
 
 // InSlot returns the worker that has a slot, or nil. See Worker.Slot.
 func (p *Primary) InSlot(slot int) *Worker {
-	for _, w := range p.Workers() {
-		if w.Slot() == slot {
-			return w
-		}
+	if process := p.supervisor.InSlot(slot); process != nil {
+		return workerOf(process)
 	}
 	return nil
 }
@@ -194,8 +192,8 @@ func (p *Primary) Shutdown(ctx context.Context) error {
 	p.mu.Unlock()
 	defer context.AfterFunc(ctx, p.killAll)()
 	p.supervisor.Wait()
-	p.running.Wait()
 	p.mailbox.close()
+	p.running.Wait()
 	p.closeEvents.Do(func() { close(p.events) })
 	return ctx.Err()
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"os"
 	"syscall"
 	"time"
 
@@ -35,10 +34,11 @@ func SendHandle(ctx context.Context, v any, socket syscall.Conn) error {
 
 // Messages yields what the primary sends this worker, in order: process.on('message'). The
 // receiver must take the handle of a message, or Close it. An error stands for a message that was
-// lost. The loop ends when the primary is gone; in a process that is no worker, it ends at once.
+// lost. The loop ends when the primary is gone; in a process that is not a worker, at once.
 //
-// If the loop falls behind, the primary's sends wait, and so do new connections. Without a loop,
-// and after one, up to 1 MiB waits; what comes then is lost.
+// If the loop falls 1 MiB behind, the channel is not read: the primary's sends wait, and so do new
+// connections, and after Settings.AcceptTimeout the primary takes the worker for frozen. Without a
+// loop, up to 1 MiB is kept, and later messages are lost.
 func Messages() iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		c, err := worker()
@@ -54,7 +54,7 @@ func Messages() iter.Seq2[Message, error] {
 }
 
 // WorkerID returns the worker's number, cluster.worker.id, which no other worker of its primary
-// ever has; or 0 in a process that is no worker.
+// ever has; or 0 in a process that is not a worker.
 func WorkerID() int {
 	c, err := worker()
 	if err != nil {
@@ -67,11 +67,11 @@ func WorkerID() int {
 const NoSlot = supervise.NoSlot
 
 // Slot returns the worker's slot: one of the numbers from 0 to the number of workers less one. No
-// other process has it at the same time, and after the end of this one a replacement gets it, so
-// it is the place for what must run once: `if cluster.Slot() == 0`.
+// other process of its primary has it at the same time, and after the end of this one a replacement
+// gets it, so it is the place for what must run once: `if cluster.Slot() == 0`.
 //
 // It is NoSlot while a worker that this one follows still runs: in a reload, until the old worker
-// has finished its requests and ended; and in a process that is no worker.
+// has finished its requests and ended; and in a process that is not a worker.
 func Slot() int {
 	c, err := worker()
 	if err != nil {
@@ -101,13 +101,17 @@ func (c *primaryConn) receive(m ipc.Message, err error) {
 // orphanPoll is how often a worker that does not read its channel looks for its primary.
 const orphanPoll = 200 * time.Millisecond
 
-// watchParent returns a channel that is closed when the primary has ended, which the channel tells
-// only while it is read.
-func watchParent() <-chan struct{} {
-	parent, gone := os.Getppid(), make(chan struct{})
+// orphaned returns a channel that is closed if the primary ends before done is closed. While the
+// channel to the primary is not read, nothing else tells.
+func (c *primaryConn) orphaned(done <-chan struct{}) <-chan struct{} {
+	gone := make(chan struct{})
 	go func() {
-		for os.Getppid() == parent {
-			time.Sleep(orphanPoll)
+		for !c.channel.PeerClosed() {
+			select {
+			case <-time.After(orphanPoll):
+			case <-done:
+				return
+			}
 		}
 		close(gone)
 	}()

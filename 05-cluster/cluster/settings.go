@@ -15,7 +15,7 @@ import (
 // schedPolicy is the variable from which Node's cluster takes its policy.
 const schedPolicy = "NODE_CLUSTER_SCHED_POLICY"
 
-// Settings of a primary. The zero value is ready to use.
+// Settings configures a primary. The zero value is ready to use.
 type Settings struct {
 	// Command returns what the next worker runs, not started. It may be any program that
 	// listens through a cluster, such as an unmodified Node server. nil is this program
@@ -23,8 +23,8 @@ type Settings struct {
 	// always leads a process group, with Setpgid or as the leader of a session, and a nil
 	// Stderr is this process's. Command must not use the Primary, which waits for it.
 	//
-	// id is the worker's number, and slot the slot that it is for: by it, replacements can be
-	// what the workers before them were. The worker gets three variables more:
+	// id is the worker's number, and slot the slot that it is for, so that a replacement can do
+	// what its predecessor did. The worker gets three more variables:
 	//
 	//	NODE_UNIQUE_ID     its id
 	//	CLUSTER_SLOT       the slot that it has at its start, or -1; see Worker.Slot
@@ -47,7 +47,7 @@ type Settings struct {
 	// terminated; 0 means 5 s. (`docker stop` waits 10 s for everything.)
 	DrainTimeout time.Duration
 	// MaxMessage is the longest message to or from a worker, in bytes of JSON; 0 means 1 MiB,
-	// and less than 64 KiB means 64 KiB. A longer one of a worker is lost, see Messages.
+	// and less than 64 KiB means 64 KiB. A longer one from a worker is lost, see Messages.
 	MaxMessage int
 	// Restart is when failed workers are started again; nil is DefaultRestartPolicy.
 	Restart *RestartPolicy

@@ -45,7 +45,8 @@ type WorkerStatus struct {
 	// not accepted. Under None they are null, because the kernel hands connections out.
 	Accepted *int `json:"accepted"`
 	Pending  *int `json:"pending"`
-	// LostMessages are those that Messages does not yield.
+	// LostMessages counts those that Messages does not yield, several in a row as one if they
+	// did not fit into the inbox.
 	LostMessages int   `json:"lostMessages"`
 	Memory       int64 `json:"memory,omitzero"` // in bytes, on Linux
 }

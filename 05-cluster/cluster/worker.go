@@ -293,5 +293,13 @@ func (w *Worker) disconnected(last error) {
 		w.process.KillBecause(fmt.Sprintf("its channel had to be closed: %v", last))
 	}
 	w.leavePorts()
-	w.primary.report(Disconnect{w, w.leaving()})
+	p, ended := w.primary, Disconnect{w, w.leaving()}
+	if !p.mailbox.hasUnread(w) {
+		p.report(ended)
+		return
+	}
+	p.running.Go(func() {
+		p.mailbox.awaitHandled(w)
+		p.report(ended)
+	})
 }

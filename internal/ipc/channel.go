@@ -107,6 +107,10 @@ func (c *Channel) Disconnect() error {
 	return nil
 }
 
+// PeerClosed reports whether the channel has ended on either side, also if Receive has not
+// returned all messages yet.
+func (c *Channel) PeerClosed() bool { return c.socket.peerClosed() }
+
 // end closes the channel. If why is not nil, it is the last error that Messages yields.
 // end reports whether the channel was open before.
 func (c *Channel) end(why error) bool {

@@ -167,3 +167,16 @@ func sendHandlesUntilClosed(c *Channel, message string, fd int) {
 		}
 	}
 }
+
+// PeerClosed must tell before the last message is read.
+func TestPeerClosed(t *testing.T) {
+	noLeaks(t)
+	c, p := newPeer(t, Config{})
+	p.write("1\n")
+	require.False(t, c.PeerClosed())
+	p.Close()
+	require.True(t, c.PeerClosed())
+	require.Equal(t, "1", string(receive(t, c).Data))
+	require.NoError(t, c.Disconnect())
+	require.True(t, c.PeerClosed())
+}

@@ -67,6 +67,15 @@ func (s *socket) waitReady(event int16) {
 	unix.Poll([]unix.PollFd{{Fd: int32(s.fd), Events: event}}, -1)
 }
 
+// peerClosed reports whether the peer has closed its end.
+func (s *socket) peerClosed() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	end := []unix.PollFd{{Fd: int32(s.fd)}} // poll ignores a negative one
+	unix.Poll(end, 0)
+	return s.fd < 0 || end[0].Revents&unix.POLLHUP != 0
+}
+
 // hasUnread reports whether the kernel holds bytes for us.
 func (s *socket) hasUnread() bool {
 	n, _, _ := s.receive(make([]byte, 1), nil, unix.MSG_PEEK|unix.MSG_DONTWAIT)

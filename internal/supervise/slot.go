@@ -15,6 +15,17 @@ func (w *Worker) Slot() int {
 	return w.owned()
 }
 
+// InSlot returns the worker that has a slot, or nil.
+func (s *Supervisor) InSlot(slot int) *Worker {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w := s.owners[slot]; w != nil && w.owned() == slot {
+		return w
+	}
+	return nil
+}
+
+// owned is Slot for a caller with the lock.
 func (w *Worker) owned() int {
 	if w.supervisor.owners[w.number] != w || !w.first && !w.told {
 		return NoSlot
