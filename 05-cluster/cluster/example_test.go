@@ -51,6 +51,45 @@ func ExampleSetupPrimary() {
 	// <nil>
 }
 
+// A primary and its worker talk: worker.send and cluster.on('message') here, and
+// process.on('message') and process.send there.
+func ExamplePrimary_Messages() {
+	ctx := context.Background()
+	if !cluster.IsPrimary() {
+		go func() {
+			<-cluster.Leaving()
+			os.Exit(0)
+		}()
+		for message := range cluster.Messages() {
+			var name string
+			message.Decode(&name)
+			cluster.Send(ctx, fmt.Sprintf("hello, %s, from slot %d", name, cluster.Slot()))
+		}
+	}
+	primary, err := cluster.SetupPrimary(cluster.Settings{
+		Command: func(_, _ int) *exec.Cmd { return exec.Command(os.Args[0], "-test.run=^ExamplePrimary_Messages$") },
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	worker, err := primary.Fork()
+	if err != nil {
+		log.Fatal(err)
+	}
+	worker.Send(ctx, "primary")
+	for worker, message := range primary.Messages() {
+		var text string
+		message.Decode(&text)
+		fmt.Println(text)
+		worker.Leave()
+		break
+	}
+	fmt.Println(primary.Shutdown(ctx))
+	// Output:
+	// hello, primary, from slot 0
+	// <nil>
+}
+
 // In a process that no primary has forked, Listen is net.Listen.
 func ExampleListen() {
 	listener, err := cluster.Listen("tcp", "127.0.0.1:0")
