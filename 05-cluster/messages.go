@@ -123,7 +123,7 @@ func (a *asker) count(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("the primary does not answer: %v", err), http.StatusGatewayTimeout)
 		return
 	}
-	fmt.Fprintf(w, "%d requests\n", requests)
+	fmt.Fprintf(w, "requests: %d\n", requests)
 }
 
 // ask asks the primary for the number of requests.

@@ -45,7 +45,7 @@ func TestMessages(t *testing.T) {
 			// The other worker's message may be on its way.
 			clitest.Eventually(t, func() bool {
 				requests++
-				return r.Get("/count") == fmt.Sprintf("%d requests", requests)
+				return r.Get("/count") == fmt.Sprintf("requests: %d", requests)
 			})
 			r.Await(`job \d+ runs here alone, in slot 0`)
 			r.Await(`job \d+ runs here alone, in slot 0`)

@@ -25,7 +25,7 @@ if (process.connected) {
   process.on('message', (message) => {
     const { act, id, requests, job } = message ?? {}
     if (act === 'count') {
-      waiting.get(id)?.end(`${requests} requests\n`)
+      waiting.get(id)?.end(`requests: ${requests}\n`)
       waiting.delete(id)
     } else if (act === 'job') {
       console.log(`[worker ${process.pid}] job ${job} runs here alone, in slot ${process.env.NODE_APP_INSTANCE}`)
