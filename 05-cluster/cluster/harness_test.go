@@ -74,6 +74,7 @@ func startPrimary(t *testing.T, s Settings, words ...string) *harness {
 	s.AcceptTimeout = cmp.Or(s.AcceptTimeout, clitest.Never)
 	s.QueueTimeout = cmp.Or(s.QueueTimeout, clitest.Never)
 	s.ReadyTimeout = cmp.Or(s.ReadyTimeout, clitest.Never)
+	s.ExitTimeout = cmp.Or(s.ExitTimeout, clitest.Never)
 	if s.Command == nil {
 		s.Command = func(_, _ int) *exec.Cmd { return h.workerCommand(words...) }
 	}

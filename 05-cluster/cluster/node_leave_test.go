@@ -176,7 +176,7 @@ func (e *echoClient) readLast() {
 // SIGTERM soon and not when the time for its requests is over. That is no request cut off.
 func TestNodeLeavesDespiteTimer(t *testing.T) {
 	eachNodePolicy(t, func(t *testing.T, policy Policy) {
-		h, setCommand := startChanging(t, Settings{Policy: policy, DrainTimeout: clitest.Never}, "node", "testdata/timer.js")
+		h, setCommand := startChanging(t, Settings{Policy: policy, DrainTimeout: clitest.Never, ExitTimeout: time.Millisecond}, "node", "testdata/timer.js")
 		plain, _ := h.fork(1)
 		setCommand("node", "testdata/timer.js", "0")
 		handling, _ := h.fork(1)

@@ -84,6 +84,7 @@ func (p *Primary) config() supervise.Config {
 		Restart:      p.settings.Restart,
 		ReadyTimeout: p.settings.ReadyTimeout,
 		DrainTimeout: p.settings.DrainTimeout,
+		ExitTimeout:  p.settings.ExitTimeout,
 	}
 }
 

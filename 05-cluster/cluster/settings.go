@@ -46,6 +46,10 @@ type Settings struct {
 	// DrainTimeout is how long a worker that leaves may finish its requests before it is
 	// terminated; 0 means 5 s. (`docker stop` waits 10 s for everything.)
 	DrainTimeout time.Duration
+	// ExitTimeout is how long a worker that leaves and has ended its channel, as a Node worker
+	// does when its servers are closed, may take to exit before it is sent SIGTERM; 0 means
+	// 0.5 s.
+	ExitTimeout time.Duration
 	// MaxMessage is the longest message to or from a worker, in bytes of JSON; 0 means 1 MiB,
 	// and less than 64 KiB means 64 KiB. A longer one from a worker is lost, see Messages.
 	MaxMessage int

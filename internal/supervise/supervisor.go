@@ -70,6 +70,9 @@ type Config struct {
 	// DrainTimeout is how long a worker that leaves may finish its requests before it is
 	// terminated; 0 means 5 s. (`docker stop` waits 10 s for everything.)
 	DrainTimeout time.Duration
+	// ExitTimeout is how long a worker that leaves and has ended its channel may take to exit
+	// before it is sent SIGTERM; 0 means 0.5 s.
+	ExitTimeout time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -85,6 +88,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.ReadyTimeout = cmp.Or(c.ReadyTimeout, 10*time.Second)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 5*time.Second)
+	c.ExitTimeout = cmp.Or(c.ExitTimeout, 500*time.Millisecond)
 	return c
 }
 

@@ -13,10 +13,6 @@ import (
 // floods its channel is slowed down, and one that sends a lot hardly notices.
 const FreeMessages = 64
 
-// drainedGrace is how long a worker that has finished its requests may take to exit before it is
-// sent SIGTERM.
-const drainedGrace = 500 * time.Millisecond
-
 // State is what a worker is doing. The states of a worker only get larger, and it may skip
 // some. Retiring is larger than Disconnected: a worker that has asked to be replaced may close
 // its channel, and its end is intended all the same.
@@ -113,7 +109,7 @@ func (w *Worker) readLoop() (last error) {
 // of its channel means that it has finished its requests, and only a timer or a database keeps
 // it running.
 func (w *Worker) endDrained() {
-	if w.State() != Leaving || w.WaitTimeout(drainedGrace) {
+	if w.State() != Leaving || w.WaitTimeout(w.supervisor.cfg.ExitTimeout) {
 		return
 	}
 	w.supervisor.mu.Lock()
