@@ -4,10 +4,10 @@
 // Usage: go run ./02-four-spawn-methods
 //
 // The methods are the listing: read spawn.go, execfile.go, exec.go and fork.go, and then
-// start.go, which finds the program, and process.go, which ends it. child.go is the program that they run. try.go runs
-// a program to its end with any of them, compare.go makes the table, record.go prints one run
-// as Node would, and demo.go is what the command shows. The command line is in flags.go. The
-// page is docs/02-four-spawn-methods.md.
+// start.go, which finds the program, and process.go, which ends it. child.go is the program that
+// they run. try.go runs a program to its end with any of them, compare.go makes the table,
+// record.go prints one run as Node would, and demo.go is what the command shows. The command line
+// is in flags.go. The page is docs/02-four-spawn-methods.md.
 package main
 
 import (

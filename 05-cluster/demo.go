@@ -68,7 +68,7 @@ func demonstrate(ctx context.Context, o options) error {
 	defer stop()
 	var watching sync.WaitGroup
 	watching.Go(s.watch)
-	watching.Go(func() { answer(p, &schedule{primary: p}) })
+	watching.Go(func() { answer(p, new(schedule)) })
 	err = s.play(ctx)
 	if ctx.Err() != nil {
 		say.Print("stopping: the workers finish their requests")

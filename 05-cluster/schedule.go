@@ -67,8 +67,10 @@ func (s *schedule) send(w *cluster.Worker, job int64) {
 	err := w.Send(context.Background(), note{Act: actJob, Job: job})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.unsent = s.given == w && err != nil
-	s.settle()
+	if s.given == w && err != nil {
+		s.unsent = true
+		s.settle()
+	}
 }
 
 // handleEvent gives the job to another worker if the event changes which worker can have it.

@@ -226,9 +226,11 @@ func (c *primaryConn) startLeaving(within int64) {
 }
 
 // leaving reports whether this worker is about to leave.
-func (c *primaryConn) leaving() bool {
+func (c *primaryConn) leaving() bool { return isClosed(c.leave) }
+
+func isClosed(c <-chan struct{}) bool {
 	select {
-	case <-c.leave:
+	case <-c:
 		return true
 	default:
 		return false

@@ -48,8 +48,8 @@ type (
 		Worker *Worker
 		Slot   int
 	}
-	// MessageLost: the worker's first message was lost that Messages does not yield. Err says
-	// why; later ones are only counted, see WorkerStatus.
+	// MessageLost: a message of the worker was lost, for the first time. Err says why; later
+	// ones are only counted, see WorkerStatus.
 	MessageLost struct {
 		Worker *Worker
 		Err    error

@@ -21,7 +21,7 @@ const (
 )
 
 // ErrUnread: messages were lost, because nothing read them.
-var ErrUnread = errors.New("messages were lost: nothing reads them")
+var ErrUnread = errors.New("nothing reads the messages")
 
 // mailbox is where a program's messages wait between the goroutine that reads their channel and
 // a loop over Messages. If a sender's part is full, its channel is not read until the loop has
@@ -181,7 +181,7 @@ func (b *mailbox[S]) all() iter.Seq[letter[S]] {
 func (b *mailbox[S]) awaitHandled(from S) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for b.loops > 0 && b.unread[from] != (unread{}) && !b.closed {
+	for b.awaited(from) && !b.closed {
 		b.changed.Wait()
 	}
 }
@@ -190,8 +190,11 @@ func (b *mailbox[S]) awaitHandled(from S) {
 func (b *mailbox[S]) hasUnread(from S) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.loops > 0 && b.unread[from] != (unread{})
+	return b.awaited(from)
 }
+
+// awaited is hasUnread for a caller that holds b.mu.
+func (b *mailbox[S]) awaited(from S) bool { return b.loops > 0 && b.unread[from] != (unread{}) }
 
 // forget drops the letters of a sender that has ended, unless a loop will take them, and returns how
 // many there were. Otherwise each replacement of a worker would add to them.
@@ -226,13 +229,4 @@ func (b *mailbox[S]) close() {
 	defer b.mu.Unlock()
 	b.closed = true
 	b.changed.Broadcast()
-}
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
 }

@@ -136,8 +136,8 @@ func (p *Primary) Fork() (*Worker, error) {
 func (p *Primary) Size() int { return p.supervisor.Size() }
 
 // Scale changes the number of workers. If there are too many, those that do not listen leave
-// first, and then those with the highest slots. Scale does not wait for workers to start or to leave. If one
-// cannot be started, Scale returns the error, and the workers started so far stay.
+// first, and then those with the highest slots. Scale does not wait for workers to start or to
+// leave. If one cannot be started, Scale returns the error, and the workers started so far stay.
 func (p *Primary) Scale(n int) error { return p.supervisor.Scale(n) }
 
 // Reload replaces all workers, one at a time, by what Settings.Command returns now: it

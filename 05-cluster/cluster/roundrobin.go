@@ -11,10 +11,9 @@ import (
 const maxMissed = 8
 
 // roundRobin is the picker of RoundRobin: the oldest connection goes to the idle worker that had
-// the fewest, and among several of these to the worker served least recently. So when the
-// primary reads that a worker has accepted, which may be after its client's next connection,
-// changes no worker's share. Node chooses the worker that has been idle longest, which favours
-// faster workers.
+// the fewest, and among several of these to the worker served least recently. The primary may
+// read that a worker has accepted only after the client's next connection; that changes no
+// worker's share. Node chooses the worker that has been idle longest, which favours faster workers.
 type roundRobin struct {
 	queue  []*os.File
 	given  int // connections so far

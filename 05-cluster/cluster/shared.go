@@ -6,9 +6,10 @@ import (
 )
 
 // shared is the scheduler of None: it gives each worker the socket itself, which the first of
-// them makes listen. The kernel gives each connection to one of the workers that wait for it. Connections that no worker has
-// accepted wait in the kernel's queue, which the primary keeps open. A connection that a
-// worker has accepted is lost when the worker dies, and a frozen worker goes undetected.
+// them makes listen. The kernel gives each connection to one of the workers that wait for it.
+// Connections that no worker has accepted wait in the kernel's queue, which the primary keeps
+// open. A connection that a worker has accepted is lost when the worker dies, and a frozen worker
+// goes undetected.
 type shared struct {
 	port   *port
 	socket *os.File

@@ -29,10 +29,10 @@ type Message struct {
 }
 
 // Decode stores the message in v, by the rules of encoding/json: a name that fits no field of a
-// struct exactly may differ in case. It accepts what Node's JSON.parse accepts: invalid UTF-8 becomes
-// U+FFFD, and of duplicate keys the last wins in an any (in other values they are
-// merged). Two inputs are errors here and not in Node: 1e400, which Node reads as
-// Infinity, and nesting deeper than 10,000.
+// struct exactly may differ in case. It accepts what Node's JSON.parse accepts: invalid UTF-8
+// becomes U+FFFD, and of duplicate keys the last wins in an any (in other values they are merged).
+// Two inputs are errors here and not in Node: 1e400, which Node reads as Infinity, and nesting
+// deeper than 10,000.
 func (m Message) Decode(v any) error {
 	if err := jsonv2.Unmarshal(m.Data, v, decoding); err != nil {
 		return fmt.Errorf("message: %w", err)

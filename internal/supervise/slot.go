@@ -27,7 +27,7 @@ func (s *Supervisor) InSlot(slot int) *Worker {
 
 // owned is Slot for a caller with the lock.
 func (w *Worker) owned() int {
-	if w.supervisor.owners[w.number] != w || !w.first && !w.told {
+	if w.supervisor.owners[w.number] != w || !w.told {
 		return NoSlot
 	}
 	return w.number

@@ -233,6 +233,7 @@ func (s *Supervisor) start(slot, number int) (*Worker, error) {
 	w.Process = process
 	s.workers[w.id] = w
 	if w.first {
+		w.told = true
 		s.owners[number] = w
 	}
 	s.cfg.Notify(Started{w})
