@@ -20,7 +20,7 @@ import (
 
 const usage = `Usage: 04-auto-restart [-addr address] [-n workers]
                        [-worker "program and arguments"]
-                       [-ready time] [-drain time]
+                       [-ready time] [-drain time] [-trace]
        04-auto-restart -demo [the same flags]
        04-auto-restart worker
 
@@ -36,6 +36,7 @@ or SIGTERM the workers finish their requests, and the primary exits.
            killed
   -drain   how long a worker that stops may finish its requests, 5s by default;
            then it is terminated
+  -trace   show each line on the channels
   -demo    show what can happen to a worker and what the clients see of it
   worker   be a worker: for a program that forks this one, such as Node
 
@@ -58,6 +59,7 @@ type options struct {
 	command func(*supervise.Worker) *exec.Cmd // what a worker runs
 	ready   time.Duration
 	drain   time.Duration
+	trace   func(*supervise.Worker, ipc.Event)
 	demo    bool
 	policy  restart.Policy // when a failed worker is started again
 }
@@ -90,6 +92,7 @@ func parse(args []string) (o options, err error) {
 	worker := flags.String("worker", "", "")
 	flags.DurationVar(&o.ready, "ready", 10*time.Second, "")
 	flags.DurationVar(&o.drain, "drain", 5*time.Second, "")
+	trace := flags.Bool("trace", false, "")
 	flags.BoolVar(&o.demo, "demo", false, "")
 	if err := cli.Parse(flags, args); err != nil {
 		return o, err
@@ -117,6 +120,9 @@ func parse(args []string) (o options, err error) {
 		return o, cli.Usagef("-drain %v: it must be more than 0", o.drain)
 	}
 	o.command = workerCommand(*worker)
+	if *trace {
+		o.trace = func(w *supervise.Worker, e ipc.Event) { say.Printf("channel %d: %v", w.ID(), e) }
+	}
 	o.policy = restart.Default(o.n)
 	return o, nil
 }

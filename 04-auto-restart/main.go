@@ -1,7 +1,7 @@
 // Command 04-auto-restart is a server that stays up: its primary opens the port, sends it to
 // the workers, and replaces each worker that ends.
 //
-// Usage: go run ./04-auto-restart [-addr 127.0.0.1:1337] [-n 2]
+// Usage: go run ./04-auto-restart [-addr 127.0.0.1:1337] [-n 2] [-trace]
 // or:    go run ./04-auto-restart -worker "node 04-auto-restart/node/worker.js"
 // or:    go run ./04-auto-restart -demo
 //
@@ -52,6 +52,7 @@ func keepServing(ctx context.Context, server net.Listener, o options, notify fun
 			w.Send(ctx, stopNotice(ctx)) // workers[pid].kill()
 		},
 		Notify:       notify,
+		Trace:        o.trace,
 		Restart:      &o.policy,
 		ReadyTimeout: o.ready,
 		DrainTimeout: o.drain,

@@ -82,6 +82,15 @@ func TestCrashLoopOutput(t *testing.T) {
 	require.NotContains(t, out, "restarts are on again")
 }
 
+// -trace shows each line on the channels.
+func TestTrace(t *testing.T) {
+	t.Parallel()
+	r := clitest.Launch(t, clitest.Self(t), "-addr", "127.0.0.1:0", "-n", "1", "-trace")
+	r.Await(`channel 1: .* send .*"type":"net.Server","msg":"server"`)
+	r.Await(`channel 1: .* receive .*"act":"ready"`)
+	require.Contains(t, r.Stop(), `{"act":"stop","within":`)
+}
+
 // Wrong input is answered with one line and an exit code.
 func TestErrors(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")

@@ -62,6 +62,9 @@ type Config struct {
 	// Channel returns the bounds of the channel to a worker. The default is enough for
 	// short notices, so that a hostile worker cannot use much of our memory.
 	Channel func(w *Worker) ipc.Config
+	// Trace, if set, is called with every line on the default Channel to a worker, and every
+	// step in its life. It must not use the worker, except for its ID.
+	Trace func(w *Worker, e ipc.Event)
 	// Restart is when failed workers are started again; nil is restart.Default.
 	Restart *restart.Policy
 	// ReadyTimeout is how long a worker may stay in the state Starting, or, in a reload,
@@ -77,7 +80,13 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	if c.Channel == nil {
-		c.Channel = func(*Worker) ipc.Config { return ipc.Config{MaxLine: 64 << 10, MaxInbox: 1 << 20} }
+		c.Channel = func(w *Worker) ipc.Config {
+			cfg := ipc.Config{MaxLine: 64 << 10, MaxInbox: 1 << 20}
+			if c.Trace != nil {
+				cfg.Trace = func(e ipc.Event) { c.Trace(w, e) }
+			}
+			return cfg
+		}
 	}
 	if c.Name == nil {
 		c.Name = func(w *Worker) string { return fmt.Sprintf("worker %d", w.id) }
