@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"playing-with-processes/05-cluster/cluster"
 	"playing-with-processes/internal/clitest"
 )
 
@@ -82,6 +83,17 @@ func TestEvery(t *testing.T) {
 			requireJobs(t, r.Output(), kills)
 			r.Stop()
 		})
+	}
+}
+
+// A job that its worker may have begun must not be given again.
+func TestJobNotGivenAgain(t *testing.T) {
+	for _, exit := range []cluster.ExitStatus{{Code: 2}, {Signal: syscall.SIGTERM}, {Signal: syscall.SIGKILL}} {
+		w := new(cluster.Worker)
+		s := schedule{job: 1, due: true, given: w, heard: true}
+		s.handleEvent(cluster.Exit{Worker: w, Exit: exit, AfterDisconnect: true})
+		require.False(t, s.due, exit)
+		require.Nil(t, s.given)
 	}
 }
 

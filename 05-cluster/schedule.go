@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"sync"
-	"syscall"
 	"time"
 
 	"playing-with-processes/05-cluster/cluster"
@@ -12,9 +11,9 @@ import (
 // schedule runs a job once in each period, in the worker that has slot 0. There is one clock, the
 // primary's, and one job at a time, so no job runs twice.
 //
-// If a worker leaves without having done its job, its successor gets the job. If it is killed, the
-// job may have run or not, and is not given again: it may be missing. So is a job that cannot begin
-// in its period.
+// If a worker leaves without having done its job, its successor gets the job. If it crashes or is
+// killed, also because its job takes longer than it may take to leave, the job may have run or not,
+// and is not given again: it may be missing. So is a job that cannot begin in its period.
 type schedule struct {
 	primary *cluster.Primary
 
@@ -94,7 +93,7 @@ func (s *schedule) settle() {
 	if s.given == nil || s.exit == nil || !s.heard && !s.unsent {
 		return
 	}
-	left := s.exit.AfterDisconnect && s.exit.Exit.Signal != syscall.SIGKILL
+	left := s.exit.AfterDisconnect && s.exit.Exit == (cluster.ExitStatus{})
 	s.due = s.due && (left || s.unsent)
 	s.given = nil
 	s.give()
