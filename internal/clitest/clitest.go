@@ -226,13 +226,19 @@ func Times(short, long int) int {
 // NeedNode skips the test where there is no Node, or fails it if REQUIRE_NODE is set.
 func NeedNode(t *testing.T) {
 	t.Helper()
-	if _, err := exec.LookPath("node"); err == nil {
+	Need(t, "node")
+}
+
+// Need is NeedNode for any program.
+func Need(t *testing.T, program string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); err == nil {
 		return
 	}
 	if os.Getenv("REQUIRE_NODE") != "" {
-		t.Fatal("REQUIRE_NODE is set, and node is not in PATH")
+		t.Fatalf("REQUIRE_NODE is set, and %s is not in PATH", program)
 	}
-	t.Skip("this test needs node, which is not in PATH")
+	t.Skipf("this test needs %s, which is not in PATH", program)
 }
 
 // Each runs a test side by side with Go workers, for which worker is "", and with Node
