@@ -9,7 +9,7 @@ FUZZTIME ?= 1m
 export GORACE ?= atexit_sleep_ms=0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build test stress soak lint fuzz bench demo
+.PHONY: help build test stress soak lint fuzz bench demo docs translated
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -47,6 +47,12 @@ fuzz: ## each fuzz target for FUZZTIME (1m)
 
 bench: ## what channel and cluster cost; see also bench/compare
 	cd bench && $(GO) test -run '^$$' -bench .
+
+docs: ## renew the code and the transcripts that the pages show
+	$(GO) test ./docs -update
+
+translated: ## the translation of PAGE is complete: make translated PAGE=docs/03-ipc.md
+	$(GO) test ./docs -run TestTranslations -translated $(PAGE)
 
 demo: ## each chapter, once
 	$(GO) run ./01-fork

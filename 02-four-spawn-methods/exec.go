@@ -14,7 +14,7 @@ const shell = "/bin/sh"
 // Never build command from input: the shell interprets all of it. Use ExecFile; and if you
 // need a shell, pass the input as its arguments:
 //
-//	ExecFile(ctx, opts, "/bin/sh", "-c", `sort "$1" | uniq`, "sh", input)
+//	ExecFile(ctx, opts, "/bin/sh", "-c", `sort -- "$1" | uniq`, "sh", input)
 func Exec(ctx context.Context, opts Options, command string) (stdout, stderr []byte, err error) {
 	return ExecFile(ctx, opts, shell, "-c", command)
 }

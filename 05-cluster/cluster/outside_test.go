@@ -16,7 +16,7 @@ import (
 // the page of this chapter shows it.
 func TestOutside(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("../../docs/05-cluster.md")
+	page, err := os.ReadFile("../../docs/05-service.md")
 	require.NoError(t, err)
 	_, shown, found := strings.Cut(string(page), "```go\n")
 	require.True(t, found)

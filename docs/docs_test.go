@@ -1,0 +1,170 @@
+// Package docs checks its pages: go test ./docs. What it can repair, make docs does.
+package docs
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const root = ".."
+
+var (
+	update     = flag.Bool("update", false, "renew the code and the transcripts: make docs")
+	translated = flag.String("translated", "", "mark the translation of this `page` as complete: make translated PAGE=docs/…")
+	programs   string // the directory of the built programs
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	flag.Set("test.parallel", "12") // commands wait more than they work
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	var err error
+	if programs, err = os.MkdirTemp("", "docs"); err == nil {
+		defer os.RemoveAll(programs)
+		err = buildPrograms(root, programs)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// pages returns all pages of the repository.
+func pages(t *testing.T) (all []*page) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	require.NoError(t, err)
+	for _, file := range append(files, root+"/README.md", root+"/README.zh.md") {
+		name, err := filepath.Rel(root, file)
+		require.NoError(t, err)
+		p, err := readPage(root, name)
+		require.NoError(t, err)
+		all = append(all, p)
+	}
+	return all
+}
+
+func TestPages(t *testing.T) {
+	all := pages(t)
+	for _, p := range all {
+		if *update {
+			require.NoError(t, p.renewCode())
+		}
+		report(t, check(p))
+	}
+	report(t, checkMentions(root, all))
+}
+
+// check returns what is wrong with a page by itself.
+func check(p *page) []string {
+	return slices.Concat(checkCode(p), checkColumns(p), checkLinks(p), checkFlags(p))
+}
+
+func report(t *testing.T, complaints []string) {
+	t.Helper()
+	for _, complaint := range complaints {
+		t.Error(complaint)
+	}
+}
+
+// onlyOne has its two languages in one page, or one language that is quoted.
+var onlyOne = []string{"docs/glossary.md", "docs/notes.md"}
+
+func TestTranslations(t *testing.T) {
+	for _, en := range pages(t) {
+		if strings.HasSuffix(en.path, ".zh.md") || slices.Contains(onlyOne, en.path) {
+			continue
+		}
+		zh, err := readPage(root, strings.TrimSuffix(en.path, ".md")+".zh.md")
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if *update {
+			require.NoError(t, zh.copyConsoles(en))
+		}
+		if *translated == en.path {
+			require.NoError(t, markTranslated(en, zh))
+			zh, _ = readPage(root, zh.path)
+		}
+		report(t, checkTranslation(en, zh))
+	}
+}
+
+// TestConsoles runs the commands that the English pages show. The Chinese pages show the same.
+func TestConsoles(t *testing.T) {
+	for _, p := range pages(t) {
+		if strings.HasSuffix(p.path, ".zh.md") {
+			continue
+		}
+		for i, f := range p.fences {
+			if f.lang != "console" {
+				continue
+			}
+			t.Run(fmt.Sprint(filepath.Base(p.path), i), func(t *testing.T) {
+				t.Parallel()
+				difference, printed := runConsole(t, root, programs, f)
+				switch {
+				case difference == "":
+				case *update && renewable(f, printed):
+					require.NoError(t, p.renew(f, transcript(f, printed)))
+				default:
+					t.Error(p.complain(f.start, "%s; %s", difference, repair(f, printed)))
+				}
+			})
+		}
+	}
+}
+
+// badPage says which complaint a wrong page must cause.
+var badPage = regexp.MustCompile(`^<!-- want: (.*) -->\n`)
+
+func TestBadPages(t *testing.T) {
+	files, err := filepath.Glob("testdata/bad/*.md")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		if strings.HasSuffix(file, ".zh.md") {
+			continue
+		}
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			source, err := os.ReadFile(file)
+			require.NoError(t, err)
+			want := badPage.FindSubmatch(source)
+			require.NotNil(t, want)
+			p := parse(root, "docs/"+filepath.Base(file), bytes.TrimPrefix(source, want[0]))
+			got := number.ReplaceAllString(strings.Join(complaints(t, p, file), "\n"), "#")
+			require.Equal(t, number.ReplaceAllString(string(want[1]), "#"), got)
+		})
+	}
+}
+
+// complaints returns what all checks say of a page and its translation, if there is one.
+func complaints(t *testing.T, p *page, file string) []string {
+	all := check(p)
+	for _, f := range p.fences {
+		if f.lang == "console" {
+			if difference, printed := runConsole(t, root, programs, f); difference != "" {
+				all = append(all, p.complain(f.start, "%s; %s", difference, repair(f, printed)))
+			}
+		}
+	}
+	if source, err := os.ReadFile(strings.TrimSuffix(file, ".md") + ".zh.md"); err == nil {
+		all = append(all, checkTranslation(p, parse(root, strings.TrimSuffix(p.path, ".md")+".zh.md", source))...)
+	}
+	return all
+}

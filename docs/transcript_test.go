@@ -1,0 +1,148 @@
+package docs
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// A transcript is what commands print. Several processes print at the same time, so the lines of
+// each process are compared in their order, and not how they mix. Process ids and ports differ
+// from run to run: a number of three digits or more stands for another one, and always for the
+// same.
+
+var (
+	label  = regexp.MustCompile(`^\[(\w+) (\d+)\]`)
+	number = regexp.MustCompile(`\d\d:\d\d:\d\d\.\d+|\d+(\.\d+)?`)
+	unit   = regexp.MustCompile(`#(%| ?([µm]?s|[KM]iB)\b)?`)
+	spaces = regexp.MustCompile(` +|-{2,}`)
+)
+
+const elision = "…"
+
+// comparison compares what a page shows with what was printed.
+type comparison struct {
+	varies   bool // figures differ, and there may be lines that the page does not show
+	complete bool // nothing more will be printed
+	real     map[string]string
+	shown    map[string]string // the inverse of real
+}
+
+// compare returns a difference, or "".
+func (c *comparison) compare(shown, printed []string) string {
+	c.real, c.shown = map[string]string{}, map[string]string{}
+	pageLabels, page := byProcess(shown)
+	labels, output := byProcess(printed)
+	for _, l := range pageLabels {
+		if difference := c.compareProcess(page[l], output[c.find(l, labels)]); difference != "" {
+			return difference
+		}
+	}
+	return ""
+}
+
+// byProcess groups lines by what their first word in brackets says. An elision is in each group.
+func byProcess(lines []string) (labels []string, groups map[string][]string) {
+	groups = map[string][]string{}
+	elided := false
+	for _, line := range lines {
+		if line == elision {
+			elided = true
+			for _, l := range labels {
+				groups[l] = append(groups[l], elision)
+			}
+			continue
+		}
+		l := label.FindString(line)
+		if groups[l] == nil {
+			labels = append(labels, l)
+			if elided {
+				groups[l] = []string{elision}
+			}
+		}
+		groups[l] = append(groups[l], line)
+	}
+	return labels, groups
+}
+
+// find returns the label that stands for one of the page.
+func (c *comparison) find(pageLabel string, labels []string) string {
+	want := label.FindStringSubmatch(pageLabel)
+	if want == nil {
+		return pageLabel
+	}
+	for _, l := range labels {
+		got := label.FindStringSubmatch(l)
+		if got != nil && got[1] == want[1] && c.same(want[2], got[2]) {
+			return l
+		}
+	}
+	return pageLabel
+}
+
+func (c *comparison) compareProcess(shown, printed []string) string {
+	skip := c.varies
+	for _, line := range shown {
+		if line == elision {
+			skip = true
+			continue
+		}
+		first := ""
+		for len(printed) > 0 && !c.match(line, printed[0]) {
+			if first = printed[0]; !skip {
+				return fmt.Sprintf("the page shows %q, and the command prints %q", line, first)
+			}
+			printed = printed[1:]
+		}
+		if len(printed) == 0 {
+			return fmt.Sprintf("the command does not print %q", line)
+		}
+		printed, skip = printed[1:], c.varies
+	}
+	if len(printed) > 0 && c.complete && !skip {
+		return fmt.Sprintf("the command also prints %q", printed[0])
+	}
+	return ""
+}
+
+// match reports whether a printed line is the one of the page.
+func (c *comparison) match(shown, printed string) bool {
+	want, got := number.FindAllString(shown, -1), number.FindAllString(printed, -1)
+	alike := len(want) == len(got)
+	if c.varies {
+		alike = alike && figures(shown) == figures(printed)
+	} else {
+		alike = alike && number.ReplaceAllString(shown, "#") == number.ReplaceAllString(printed, "#")
+	}
+	for i := 0; alike && i < len(want); i++ {
+		alike = c.same(want[i], got[i]) || c.varies
+	}
+	return alike
+}
+
+// figures replaces the figures of a line, and the blanks that align them.
+func figures(line string) string {
+	return spaces.ReplaceAllString(unit.ReplaceAllString(number.ReplaceAllString(line, "#"), "#"), " ")
+}
+
+// same reports whether a number of the page can stand for a printed one, and from then on it
+// does.
+func (c *comparison) same(shown, printed string) bool {
+	if min(len(shown), len(printed)) < 3 || strings.Contains(shown, ":") {
+		return shown == printed || strings.Contains(shown, ":")
+	}
+	if c.real[shown] == "" && c.shown[printed] == "" {
+		c.real[shown], c.shown[printed] = printed, shown
+	}
+	return c.real[shown] == printed
+}
+
+// realize replaces the numbers of the page in a command.
+func (c *comparison) realize(command string) string {
+	return number.ReplaceAllStringFunc(command, func(n string) string {
+		if c.real[n] != "" {
+			return c.real[n]
+		}
+		return n
+	})
+}
