@@ -21,8 +21,8 @@ import (
 // varies is the marker of a console whose figures differ from run to run.
 const varies = "<!-- figures vary -->"
 
-// quiet is how long a server that has more to say is never silent.
-const quiet = time.Minute
+// enough is how long a server takes at most to print one more line that the page shows.
+const enough = time.Minute
 
 // session runs the commands of a console, in the repository.
 type session struct {
@@ -112,14 +112,18 @@ func (s *session) lines() []string {
 // await waits until the servers, if any, have printed what the page shows so far.
 func (s *session) await(c *comparison) (difference string) {
 	c.complete = len(s.servers) == 0
+	last, since := "", time.Now()
 	for {
-		if difference = c.compare(s.shown, s.lines()); difference == "" || c.complete {
+		difference = c.compare(s.shown, s.lines())
+		if difference == "" || c.complete || time.Since(since) > enough {
 			return difference
+		}
+		if difference != last {
+			last, since = difference, time.Now()
 		}
 		select {
 		case <-s.news:
-		case <-time.After(quiet):
-			return difference
+		case <-time.After(enough):
 		}
 	}
 }

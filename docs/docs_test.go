@@ -129,6 +129,14 @@ func TestConsoles(t *testing.T) {
 	}
 }
 
+// A process of a page must stand for the process in its role that prints the same.
+func TestCompareRoles(t *testing.T) {
+	printed := []string{"[worker 4000] is idle", "[primary 5000] has 4001", "[worker 4001] is busy"}
+	shown := []string{"[worker 4712] is busy", "[primary 4711] has 4712"}
+	require.Empty(t, new(comparison).compare(shown, printed))
+	require.NotEmpty(t, new(comparison).compare(append(shown, "[worker 4713] is busy"), printed))
+}
+
 // badPage says which complaint a wrong page must cause.
 var badPage = regexp.MustCompile(`^<!-- want: (.*) -->\n`)
 

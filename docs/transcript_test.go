@@ -2,6 +2,7 @@ package docs
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 )
@@ -34,11 +35,28 @@ func (c *comparison) compare(shown, printed []string) string {
 	pageLabels, page := byProcess(shown)
 	labels, output := byProcess(printed)
 	for _, l := range pageLabels {
-		if difference := c.compareProcess(page[l], output[c.find(l, labels)]); difference != "" {
+		if difference := c.comparePage(l, page[l], labels, output); difference != "" {
 			return difference
 		}
 	}
 	return ""
+}
+
+// comparePage compares what a process of the page has printed with the output of the process
+// that it stands for: the first in the same role that has printed the same.
+func (c *comparison) comparePage(l string, lines, labels []string, output map[string][]string) (difference string) {
+	difference = c.compareProcess(lines, nil)
+	for _, candidate := range labels {
+		before := *c
+		c.real, c.shown = maps.Clone(c.real), maps.Clone(c.shown)
+		if c.sameLabel(l, candidate) {
+			if difference = c.compareProcess(lines, output[candidate]); difference == "" {
+				return ""
+			}
+		}
+		*c = before
+	}
+	return difference
 }
 
 // byProcess groups lines by what their first word in brackets says. An elision is in each group.
@@ -65,19 +83,13 @@ func byProcess(lines []string) (labels []string, groups map[string][]string) {
 	return labels, groups
 }
 
-// find returns the label that stands for one of the page.
-func (c *comparison) find(pageLabel string, labels []string) string {
-	want := label.FindStringSubmatch(pageLabel)
-	if want == nil {
-		return pageLabel
+// sameLabel reports whether a label of the page can stand for a printed one.
+func (c *comparison) sameLabel(shown, printed string) bool {
+	want, got := label.FindStringSubmatch(shown), label.FindStringSubmatch(printed)
+	if want == nil || got == nil {
+		return shown == printed
 	}
-	for _, l := range labels {
-		got := label.FindStringSubmatch(l)
-		if got != nil && got[1] == want[1] && c.same(want[2], got[2]) {
-			return l
-		}
-	}
-	return pageLabel
+	return want[1] == got[1] && c.same(want[2], got[2])
 }
 
 func (c *comparison) compareProcess(shown, printed []string) string {
