@@ -80,30 +80,6 @@ func report(t *testing.T, complaints []string) {
 	}
 }
 
-// onlyOne has its two languages in one page, or one language that is quoted.
-var onlyOne = []string{"docs/glossary.md", "docs/notes.md"}
-
-func TestTranslations(t *testing.T) {
-	for _, en := range pages(t) {
-		if strings.HasSuffix(en.path, ".zh.md") || slices.Contains(onlyOne, en.path) {
-			continue
-		}
-		zh, err := readPage(root, strings.TrimSuffix(en.path, ".md")+".zh.md")
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		if *update {
-			require.NoError(t, zh.copyConsoles(en))
-		}
-		if *translated == en.path {
-			require.NoError(t, markTranslated(en, zh))
-			zh, _ = readPage(root, zh.path)
-		}
-		report(t, checkTranslation(en, zh))
-	}
-}
-
 // TestConsoles runs the commands that the English pages show. The Chinese pages show the same.
 func TestConsoles(t *testing.T) {
 	for _, p := range pages(t) {
@@ -126,6 +102,30 @@ func TestConsoles(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// onlyOne has its two languages in one page, or one language that is quoted.
+var onlyOne = []string{"docs/glossary.md", "docs/notes.md"}
+
+func TestTranslations(t *testing.T) {
+	for _, en := range pages(t) {
+		if strings.HasSuffix(en.path, ".zh.md") || slices.Contains(onlyOne, en.path) {
+			continue
+		}
+		zh, err := readPage(root, strings.TrimSuffix(en.path, ".md")+".zh.md")
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if *update {
+			require.NoError(t, zh.copyConsoles(en))
+		}
+		if *translated == en.path {
+			require.NoError(t, markTranslated(en, zh))
+			zh, _ = readPage(root, zh.path)
+		}
+		report(t, checkTranslation(en, zh))
 	}
 }
 
