@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,9 +19,6 @@ import (
 
 // varies is the marker of a console whose figures differ from run to run.
 const varies = "<!-- figures vary -->"
-
-// enough is how long a server takes at most to print one more line that the page shows.
-const enough = time.Minute
 
 // session runs the commands of a console, in the repository.
 type session struct {
@@ -51,23 +47,20 @@ func runConsole(t *testing.T, root, dir string, f fence) (difference string, pri
 	s := &session{t: t, dir: dir, news: make(chan struct{}, 1)}
 	defer s.stop()
 	c := comparison{varies: f.marker == varies}
-	for part := range strings.SplitSeq("\n"+f.code, "\n$ ") {
+	for _, part := range strings.Split("\n"+f.code, "\n$ ")[1:] {
 		command, shown, _ := strings.Cut(part, "\n")
-		if command == "" {
-			continue
+		if shown != "" {
+			s.shown = append(s.shown, strings.Split(strings.TrimSuffix(shown, "\n"), "\n")...)
 		}
-		s.shown = append(s.shown, strings.Split(strings.TrimSuffix(shown, "\n"), "\n")...)
-		s.shown = slices.DeleteFunc(s.shown, func(line string) bool { return shown == "" && line == "" })
 		ok := s.run(root, c.realize(command))
-		difference = s.await(&c)
-		if difference != "" && ok {
-			printed = s.lines()
+		if printed = s.lines(); !ok {
+			printed = nil
 		}
-		if difference != "" {
+		if difference = s.await(&c); difference != "" {
 			return "$ " + command + ": " + difference, printed
 		}
 	}
-	return "", s.lines()
+	return "", printed
 }
 
 // run runs a command to its end, or starts a server on a free port. It reports success.
@@ -109,23 +102,25 @@ func (s *session) lines() []string {
 	return strings.Split(strings.TrimSuffix(string(whole), "\n"), "\n")
 }
 
-// await waits until the servers, if any, have printed what the page shows so far.
+// await waits until the servers, if any, have printed what the page shows so far. It gives up when
+// the next line of the page does not come for a minute, or more on a busy machine.
 func (s *session) await(c *comparison) (difference string) {
 	c.complete = len(s.servers) == 0
-	last, since := "", time.Now()
-	for {
-		difference = c.compare(s.shown, s.lines())
-		if difference == "" || c.complete || time.Since(since) > enough {
-			return difference
-		}
-		if difference != last {
-			last, since = difference, time.Now()
-		}
+	if difference = c.compare(s.shown, s.lines()); difference == "" || c.complete {
+		return difference
+	}
+	enough := max(time.Minute, clitest.Enough(s.t, 5000))
+	for begun := time.Now(); difference != "" && time.Since(begun) < enough; {
 		select {
 		case <-s.news:
 		case <-time.After(enough):
 		}
+		before := difference
+		if difference = c.compare(s.shown, s.lines()); difference != before {
+			begun = time.Now()
+		}
 	}
+	return difference
 }
 
 // stop stops the servers.
