@@ -159,13 +159,22 @@ func (p *page) checkCell(cell goldmark.Node, file string) (complaints []string) 
 		if !is || file == "" {
 			continue
 		}
-		line := string(code.Text(p.source))
+		line := p.textOf(code)
 		pattern := strings.ReplaceAll(regexp.QuoteMeta(strings.ReplaceAll(line, `\|`, "|")), "…", ".*")
 		if !regexp.MustCompile(pattern).MatchString(file) {
 			complaints = append(complaints, p.complain(p.position(cell), "the column's file has no `%s`", line))
 		}
 	}
 	return complaints
+}
+
+// textOf returns the text of a code span.
+func (p *page) textOf(code *goldmark.CodeSpan) string {
+	var text []byte
+	for n := code.FirstChild(); n != nil; n = n.NextSibling() {
+		text = append(text, n.(*goldmark.Text).Value(p.source)...)
+	}
+	return string(text)
 }
 
 // complain says what is wrong, and in which section.
