@@ -10,7 +10,7 @@
 // processes tell each other, and schedule.go has a job done by one worker only. Read the module
 // next, from cluster/cluster.go on. The command line is in flags.go, and signals.go is what can be
 // asked of the primary while it runs. The demonstration is in demo.go, episodes.go and
-// summary.go. The page is docs/05-cluster.md.
+// summary.go. The first of its pages is docs/05-cluster.md.
 package main
 
 import (
