@@ -73,7 +73,9 @@ func (s *session) run(root, command string) bool {
 	command = strings.ReplaceAll(command, "/tmp/", s.dir+"/")
 	cmd := clitest.Command(s.t, "bash", "-c", "exec 2>&1; "+command)
 	cmd.Dir, cmd.Stdout = root, s
-	cmd.Env = append(cmd.Env, "PATH="+s.dir+":"+os.Getenv("PATH"), "PLAY_MAIN=") // a command may be go test
+	cmd.Env = append(cmd.Env, "PATH="+s.dir+":"+os.Getenv("PATH"),
+		"no_proxy=127.0.0.1", // for curl
+		"PLAY_MAIN=")         // a command may be go test
 	require.NoError(s.t, cmd.Start())
 	if serves {
 		s.servers = append(s.servers, cmd)
