@@ -66,13 +66,13 @@ func newPrimary(settings Settings) *Primary {
 
 // config says what is special about a cluster's workers.
 func (p *Primary) config() supervise.Config {
-	return supervise.Config{
+	cfg := supervise.Config{
 		Command: func(process *supervise.Worker) *exec.Cmd {
 			process.Value = newWorker(p, process)
 			return p.command(process)
 		},
 		Name:         func(process *supervise.Worker) string { return fmt.Sprintf("worker %d", process.Pid()) },
-		Channel:      func(process *supervise.Worker) ipc.Config { return p.settings.channel(process.ID()) },
+		Channel:      p.settings.channel(),
 		Started:      func(process *supervise.Worker) { p.running.Go(workerOf(process).writeLoop) },
 		Message:      func(process *supervise.Worker, m ipc.Message) bool { return workerOf(process).handleMessage(m) },
 		Disconnected: func(process *supervise.Worker, last error) { workerOf(process).disconnected(last) },
@@ -86,6 +86,10 @@ func (p *Primary) config() supervise.Config {
 		DrainTimeout: p.settings.DrainTimeout,
 		ExitTimeout:  p.settings.ExitTimeout,
 	}
+	if trace := p.settings.Trace; trace != nil {
+		cfg.Trace = func(process *supervise.Worker, e ipc.Event) { trace(process.ID(), e) }
+	}
+	return cfg
 }
 
 // command returns what a worker runs, with the variables that Settings documents.

@@ -94,10 +94,6 @@ func (s Settings) tick() time.Duration {
 
 // channel returns the bounds of the channel to a worker, which keep a hostile worker from using
 // much of our memory. A worker may send what it likes: what is too much is skipped.
-func (s Settings) channel(id int) ipc.Config {
-	cfg := ipc.Config{Cluster: true, Skip: true, MaxLine: s.MaxMessage, MaxInbox: 4 * s.MaxMessage}
-	if s.Trace != nil {
-		cfg.Trace = func(e ipc.Event) { s.Trace(id, e) }
-	}
-	return cfg
+func (s Settings) channel() ipc.Config {
+	return ipc.Config{Cluster: true, Skip: true, MaxLine: s.MaxMessage, MaxInbox: 4 * s.MaxMessage}
 }

@@ -29,7 +29,7 @@ import (
 // Config says what is special about the workers. Command, Started, Message,
 // Disconnected, AskToLeave and Notify must be set.
 //
-// Command, Channel, Name and Notify may be called with the supervisor's lock held: they must
+// Command, Trace, Name and Notify may be called with the supervisor's lock held: they must
 // not call methods of the Supervisor, and of a worker only ID, String and Pid. The other
 // hooks are called without it, each from a goroutine that belongs to the worker.
 type Config struct {
@@ -59,11 +59,11 @@ type Config struct {
 	// Notify is called with each event, in order.
 	Notify func(Event)
 
-	// Channel returns the bounds of the channel to a worker. The default is enough for
+	// Channel bounds the channels to the workers. Without a MaxLine the bounds are enough for
 	// short notices, so that a hostile worker cannot use much of our memory.
-	Channel func(w *Worker) ipc.Config
-	// Trace, if set, is called with every line on the default Channel to a worker, and every
-	// step in its life. It must not use the worker, except for its ID.
+	Channel ipc.Config
+	// Trace, if set, is called with every line on the channel to a worker, and every step in
+	// its life. It must not use the worker, except for its ID.
 	Trace func(w *Worker, e ipc.Event)
 	// Restart is when failed workers are started again; nil is restart.Default.
 	Restart *restart.Policy
@@ -79,14 +79,8 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Channel == nil {
-		c.Channel = func(w *Worker) ipc.Config {
-			cfg := ipc.Config{MaxLine: 64 << 10, MaxInbox: 1 << 20}
-			if c.Trace != nil {
-				cfg.Trace = func(e ipc.Event) { c.Trace(w, e) }
-			}
-			return cfg
-		}
+	if c.Channel.MaxLine == 0 {
+		c.Channel = ipc.Config{MaxLine: 64 << 10, MaxInbox: 1 << 20}
 	}
 	if c.Name == nil {
 		c.Name = func(w *Worker) string { return fmt.Sprintf("worker %d", w.id) }
@@ -219,6 +213,15 @@ func (s *Supervisor) startDue() {
 	}
 }
 
+// channel returns the configuration of the channel to a worker.
+func (s *Supervisor) channel(w *Worker) ipc.Config {
+	cfg := s.cfg.Channel
+	if s.cfg.Trace != nil {
+		cfg.Trace = func(e ipc.Event) { s.cfg.Trace(w, e) }
+	}
+	return cfg
+}
+
 // start starts the worker of a slot. A candidate's slot is restart.Spare, and number is the slot
 // that it will take over.
 func (s *Supervisor) start(slot, number int) (*Worker, error) {
@@ -235,7 +238,7 @@ func (s *Supervisor) start(slot, number int) (*Worker, error) {
 		gone:       make(chan struct{}),
 	}
 	hold := s.pool.Failures(slot) > 0 // it may print what its predecessor has printed
-	process, err := StartProcess(s.cfg.Channel(w), s.cfg.Command(w), hold)
+	process, err := StartProcess(s.channel(w), s.cfg.Command(w), hold)
 	if err != nil {
 		return nil, err
 	}
