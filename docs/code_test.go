@@ -17,9 +17,8 @@ import (
 	table "github.com/yuin/goldmark/extension/ast"
 )
 
-// from is the marker of a block of code that is cut from a file of the repository. In a Go file
-// it names a declaration, such as talk or (*child).end, in another file the beginning of a line;
-// without a name the block is the file.
+// from is the marker of a block of code that is cut from a file of the repository. It names a
+// declaration of a Go file, such as talk or (*child).end; without a name the block is the file.
 var from = regexp.MustCompile(`^<!-- from: (\S+)(?: (.+))? -->$`)
 
 // checkCode requires that code is what the file says that its marker names.
@@ -46,11 +45,7 @@ func (p *page) shown(f fence) (string, error) {
 	if err != nil || marker[2] == "" {
 		return string(source), err
 	}
-	cut := cutLines
-	if filepath.Ext(marker[1]) == ".go" {
-		cut = cutDeclaration
-	}
-	code, found := cut(string(source), marker[2])
+	code, found := cutDeclaration(string(source), marker[2])
 	if !found {
 		return "", fmt.Errorf("%s has no %s: correct the marker", marker[1], marker[2])
 	}
@@ -100,23 +95,6 @@ func declares(d ast.Decl, source string) (names []string, comment *ast.CommentGr
 		return names, d.Doc
 	}
 	return nil, nil
-}
-
-// cutLines returns the lines from the one that begins so, to the next that closes it.
-func cutLines(source, begin string) (code string, found bool) {
-	_, rest, found := strings.Cut("\n"+source, "\n"+begin)
-	if !found {
-		return "", false
-	}
-	first, _, _ := strings.Cut(rest, "\n")
-	if opens := strings.TrimRight(first, " "); !strings.HasSuffix(opens, "{") && !strings.HasSuffix(opens, "(") {
-		return begin + first, true
-	}
-	end := regexp.MustCompile(`(?m)^[})].*$`).FindStringIndex(rest)
-	if end == nil {
-		return "", false
-	}
-	return begin + rest[:end[1]], true
 }
 
 // checkColumns requires that code in a column whose head links to a file, or in a cell after such

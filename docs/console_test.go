@@ -38,9 +38,13 @@ var otherProgram = regexp.MustCompile(`(?i)\b(node|python3|curl)\b`)
 // serverCommand is the beginning of a command that serves until it is stopped.
 var serverCommand = regexp.MustCompile(`^go run \./0[45]-\S+`)
 
+func serves(command string) bool {
+	return serverCommand.MatchString(command) && !strings.Contains(command, "-demo")
+}
+
 // runConsole returns where the commands of a console print something else than the page shows,
 // or "", and what they print. If one fails, that is nil.
-func runConsole(t *testing.T, root, dir string, f fence) (difference string, printed []string) {
+func runConsole(t *testing.T, dir string, f fence) (difference string, printed []string) {
 	for _, program := range otherProgram.FindAllString(f.code, -1) {
 		clitest.Need(t, strings.ToLower(program))
 	}
@@ -52,7 +56,7 @@ func runConsole(t *testing.T, root, dir string, f fence) (difference string, pri
 		if shown != "" {
 			s.shown = append(s.shown, strings.Split(strings.TrimSuffix(shown, "\n"), "\n")...)
 		}
-		ok := s.run(root, c.realize(command))
+		ok := s.run(renumber(command, c.real))
 		if printed = s.lines(); !ok {
 			printed = nil
 		}
@@ -64,10 +68,10 @@ func runConsole(t *testing.T, root, dir string, f fence) (difference string, pri
 }
 
 // run runs a command to its end, or starts a server on a free port. It reports success.
-func (s *session) run(root, command string) bool {
+func (s *session) run(command string) bool {
 	command, _, _ = strings.Cut(command, "  # ")
-	serves := serverCommand.MatchString(command) && !strings.Contains(command, "-demo")
-	if serves {
+	goesOn := serves(command)
+	if goesOn {
 		command = serverCommand.ReplaceAllString(command, "$0 -addr 127.0.0.1:0")
 	}
 	command = strings.ReplaceAll(command, "/tmp/", s.dir+"/")
@@ -77,7 +81,7 @@ func (s *session) run(root, command string) bool {
 		"no_proxy=127.0.0.1", // for curl
 		"PLAY_MAIN=")         // a command may be go test
 	require.NoError(s.t, cmd.Start())
-	if serves {
+	if goesOn {
 		s.servers = append(s.servers, cmd)
 		return true
 	}

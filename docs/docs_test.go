@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"playing-with-processes/internal/clitest"
 )
 
 const root = ".."
@@ -24,8 +26,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	flag.Set("test.parallel", "12") // commands wait more than they work
+	clitest.Prepare()
 	os.Exit(run(m))
 }
 
@@ -83,7 +84,7 @@ func report(t *testing.T, complaints []string) {
 // TestConsoles runs the commands that the English pages show. The Chinese pages show the same.
 func TestConsoles(t *testing.T) {
 	for _, p := range pages(t) {
-		if strings.HasSuffix(p.path, ".zh.md") {
+		if strings.HasSuffix(p.path, zhSuffix) {
 			continue
 		}
 		for i, f := range p.fences {
@@ -92,7 +93,7 @@ func TestConsoles(t *testing.T) {
 			}
 			t.Run(fmt.Sprint(filepath.Base(p.path), i), func(t *testing.T) {
 				t.Parallel()
-				difference, printed := runConsole(t, root, programs, f)
+				difference, printed := runConsole(t, programs, f)
 				switch {
 				case difference == "":
 				case *update && renewable(f, printed):
@@ -110,10 +111,10 @@ var onlyOne = []string{"docs/glossary.md", "docs/notes.md"}
 
 func TestTranslations(t *testing.T) {
 	for _, en := range pages(t) {
-		if strings.HasSuffix(en.path, ".zh.md") || slices.Contains(onlyOne, en.path) {
+		if strings.HasSuffix(en.path, zhSuffix) || slices.Contains(onlyOne, en.path) {
 			continue
 		}
-		zh, err := readPage(root, strings.TrimSuffix(en.path, ".md")+".zh.md")
+		zh, err := readPage(root, translationOf(en.path))
 		if err != nil {
 			t.Error(err)
 			continue
@@ -145,7 +146,7 @@ func TestBadPages(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	for _, file := range files {
-		if strings.HasSuffix(file, ".zh.md") {
+		if strings.HasSuffix(file, zhSuffix) {
 			continue
 		}
 		t.Run(filepath.Base(file), func(t *testing.T) {
@@ -166,13 +167,13 @@ func complaints(t *testing.T, p *page, file string) []string {
 	all := check(p)
 	for _, f := range p.fences {
 		if f.lang == "console" {
-			if difference, printed := runConsole(t, root, programs, f); difference != "" {
+			if difference, printed := runConsole(t, programs, f); difference != "" {
 				all = append(all, p.complain(f.start, "%s; %s", difference, repair(f, printed)))
 			}
 		}
 	}
-	if source, err := os.ReadFile(strings.TrimSuffix(file, ".md") + ".zh.md"); err == nil {
-		all = append(all, checkTranslation(p, parse(root, strings.TrimSuffix(p.path, ".md")+".zh.md", source))...)
+	if source, err := os.ReadFile(translationOf(file)); err == nil {
+		all = append(all, checkTranslation(p, parse(root, translationOf(p.path), source))...)
 	}
 	return all
 }

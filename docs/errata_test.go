@@ -1,20 +1,16 @@
 package docs_test
 
 import (
-	"context"
 	"embed"
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -178,24 +174,10 @@ func withMark(rows map[int]string) (marked []int) {
 // run returns what main.js prints. The processes that it starts must end with it.
 func run(t *testing.T, program files) string {
 	t.Helper()
-	dir := write(t, program)
-	var out strings.Builder
-	cmd := exec.Command("node", "main.js")
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	require.NoError(t, cmd.Start())
-	killAll := func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	t.Cleanup(func() {
-		if t.Failed() {
-			killAll()
-		}
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	inTime := context.AfterFunc(ctx, killAll)
-	cmd.Wait() // for each process that holds the output
-	require.True(t, inTime(), "it does not end; so far: %s", &out)
-	return strings.ReplaceAll(out.String(), dir, "/notes")
+	cmd := clitest.Command(t, "node", "main.js")
+	cmd.Dir = write(t, program)
+	printed := clitest.Finish(t, cmd)
+	return strings.ReplaceAll(printed.Stdout+printed.Stderr, cmd.Dir, "/notes")
 }
 
 // write writes a program into a directory of its own, as a path without symbolic links.

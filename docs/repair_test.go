@@ -63,8 +63,9 @@ func (p *page) renew(f fence, code string) error {
 // renewable reports whether a transcript can be made anew of what was printed: it has a single
 // command, which succeeds, and shows all that this prints.
 func renewable(f fence, printed []string) bool {
-	return printed != nil && strings.HasPrefix(f.code, "$ ") && strings.Count(f.code, "\n$ ") == 0 && !strings.Contains(f.code, elision) &&
-		(!serverCommand.MatchString(f.code[2:]) || strings.Contains(f.code, "-demo"))
+	command, single := strings.CutPrefix(f.code, "$ ")
+	return printed != nil && single && !strings.Contains(command, "\n$ ") &&
+		!strings.Contains(command, elision) && !serves(command)
 }
 
 // repair says how to repair a transcript.
@@ -84,11 +85,5 @@ func transcript(f fence, printed []string) string {
 		}
 	}
 	command, _, _ := strings.Cut(f.code, "\n")
-	text := number.ReplaceAllStringFunc(strings.Join(printed, "\n"), func(n string) string {
-		if names[n] != "" {
-			return names[n]
-		}
-		return n
-	})
-	return command + "\n" + text + "\n"
+	return command + "\n" + renumber(strings.Join(printed, "\n"), names) + "\n"
 }

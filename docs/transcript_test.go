@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -99,10 +100,9 @@ func (c *comparison) compareProcess(shown, printed []string) string {
 			skip = true
 			continue
 		}
-		first := ""
 		for len(printed) > 0 && !c.match(line, printed[0]) {
-			if first = printed[0]; !skip {
-				return fmt.Sprintf("the page shows %q, and the command prints %q", line, first)
+			if !skip {
+				return fmt.Sprintf("the page shows %q, and the command prints %q", line, printed[0])
 			}
 			printed = printed[1:]
 		}
@@ -149,12 +149,7 @@ func (c *comparison) same(shown, printed string) bool {
 	return c.real[shown] == printed
 }
 
-// realize replaces the numbers of the page in a command.
-func (c *comparison) realize(command string) string {
-	return number.ReplaceAllStringFunc(command, func(n string) string {
-		if c.real[n] != "" {
-			return c.real[n]
-		}
-		return n
-	})
+// renumber replaces the numbers that have another one.
+func renumber(text string, other map[string]string) string {
+	return number.ReplaceAllStringFunc(text, func(n string) string { return cmp.Or(other[n], n) })
 }

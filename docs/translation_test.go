@@ -14,6 +14,11 @@ import (
 // stamp is the hash of the English section from which a Chinese section was translated.
 var stamp = regexp.MustCompile(`\n<!-- en: [0-9a-f]{6} -->`)
 
+const zhSuffix = ".zh.md"
+
+// translationOf returns the path of the Chinese page of an English one.
+func translationOf(path string) string { return strings.TrimSuffix(path, ".md") + zhSuffix }
+
 // checkTranslation requires that zh has the shape of en: its headings, code and links. And each
 // of its sections must have been translated from the section that en has now.
 func checkTranslation(en, zh *page) (complaints []string) {
@@ -83,7 +88,7 @@ func (p *page) codeIn(s section) (code []string) {
 func (p *page) linksIn(s section) (targets []string) {
 	for _, l := range p.links {
 		if l.at >= s.start && l.at < s.stop && s.level != 1 {
-			file, _, _ := strings.Cut(strings.Replace(l.target, ".zh.md", ".md", 1), "#")
+			file, _, _ := strings.Cut(strings.Replace(l.target, zhSuffix, ".md", 1), "#")
 			targets = append(targets, file)
 		}
 	}

@@ -45,12 +45,17 @@ func Main(m *testing.M, main func()) {
 		main()
 		os.Exit(0)
 	}
+	Prepare()
+	os.Exit(m.Run())
+}
+
+// Prepare is for a TestMain of other tests that use Command. Call it first.
+func Prepare() {
 	flag.Set("test.parallel", "12")     // tests of processes wait more than they work
 	if signal.Ignored(syscall.SIGHUP) { // by nohup; a child would inherit that
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	adoptOrphans()
-	os.Exit(m.Run())
 }
 
 // Result is the output and the exit code of a command.
