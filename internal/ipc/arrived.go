@@ -69,7 +69,7 @@ func (c *Channel) dropArrived() {
 // answer for each line: a second one would crash Node. A message of the cluster module is
 // delivered even without its handle: its sender waits for a reply.
 func (c *Channel) receiveHandle(line []byte, start int64, m internalMessage) {
-	m = unwrap(m)
+	m = c.unwrap(m)
 	fd := c.takeArrived(start)
 	c.traceLine("receive", line, fd)
 	cluster := c.isCluster(m.msg)
@@ -88,7 +88,7 @@ func (c *Channel) receiveHandle(line []byte, start int64, m internalMessage) {
 		c.deliver(item{err: lost})
 		return
 	}
-	c.reply(lineACK)
+	c.acknowledgeArrived(cluster)
 	msg := Message{Data: []byte(m.msg), Cluster: cluster, handle: h}
 	if m.msg == nil {
 		msg.Data = []byte("null") // undefined, to Node
@@ -100,11 +100,20 @@ func (c *Channel) receiveHandle(line []byte, start int64, m internalMessage) {
 	c.deliver(item{msg: msg})
 }
 
+// acknowledgeArrived acknowledges a handle.
+func (c *Channel) acknowledgeArrived(cluster bool) {
+	if cluster && c.cfg.LateACK {
+		c.replyLater(lineACK)
+		return
+	}
+	c.reply(lineACK)
+}
+
 // unwrap undoes what Node does to a handle that it sends again after a NACK: it makes the
 // whole NODE_HANDLE the message of another one, each time.
-func unwrap(m internalMessage) internalMessage {
+func (c *Channel) unwrap(m internalMessage) internalMessage {
 	for range 3 { // Node's retries
-		inner, ok := parseInternal(m.msg)
+		inner, ok := c.parse(m.msg)
 		if !ok || inner.cmd != "NODE_HANDLE" {
 			break
 		}

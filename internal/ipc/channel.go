@@ -16,7 +16,7 @@ const lastWrite = time.Second
 // called from several goroutines.
 type Channel struct {
 	cfg      Config
-	socket   socket
+	socket   *socket
 	outgoing outgoing
 	incoming incoming
 	closed   chan struct{} // closed by end
@@ -29,7 +29,7 @@ type Channel struct {
 	inbox   inbox
 	arrived arrivedFD
 	sent    sent
-	replies []byte               // to Node's own queries, not yet written
+	replies replies
 	conns   map[string]connCount // by key, see countConn
 }
 
@@ -63,7 +63,7 @@ func newChannel(fd int, cfg Config) *Channel {
 	cfg.MaxLine, cfg.MaxInbox = cmp.Or(cfg.MaxLine, limit), cmp.Or(cfg.MaxInbox, limit)
 	c := &Channel{
 		cfg:      cfg,
-		socket:   socket{fd: fd},
+		socket:   wrapSocket(fd, cfg.Poll),
 		outgoing: outgoing{writing: make(chan struct{}, 1)},
 		incoming: incoming{
 			buf:   make([]byte, readSize),
@@ -72,7 +72,6 @@ func newChannel(fd int, cfg Config) *Channel {
 		},
 		closed:  make(chan struct{}),
 		arrived: arrivedFD{fd: -1},
-		sent:    sent{acked: make(chan struct{})},
 		conns:   map[string]connCount{},
 	}
 	c.changed.L = &c.mu

@@ -19,6 +19,9 @@ type internalMessage struct {
 // that is a string, starts with NODE_ and is longer. A line that neither contains NODE_
 // nor could spell it in escapes need not be parsed.
 func parseInternal(line []byte) (m internalMessage, ok bool) {
+	if string(line) == lineACK { // the most frequent of them
+		return internalMessage{cmd: "NODE_HANDLE_ACK"}, true
+	}
 	if !bytes.Contains(line, []byte("NODE_")) && !bytes.Contains(line, []byte(`\u`)) {
 		return m, false
 	}

@@ -80,7 +80,7 @@ func FuzzInternal(f *testing.F) {
 		}
 		require.Equal(t, want, got)
 		if got {
-			unwrap(m)
+			new(Channel).unwrap(m)
 		}
 	})
 }

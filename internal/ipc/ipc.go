@@ -65,6 +65,14 @@ type Config struct {
 	// among all others, and marks them, and sends a ClusterMessage. Otherwise they are
 	// Node's own: Send refuses them, and the reader drops them.
 	Cluster bool
+	// LateACK acknowledges the handle of a cluster message not at once, but together with what
+	// this process sends next, or before it reads the next message: a worker answers each
+	// connection, and so a connection takes one system call less.
+	LateACK bool
+	// Poll waits for messages in Go's poller instead of in the kernel. A round trip takes half as
+	// long again; but with several busy channels, as a primary has, a message takes less of the
+	// CPU, and the channel needs no thread.
+	Poll bool
 	// Trace, if set, is called with every step and every line: from several
 	// goroutines, but not concurrently. It must not use the channel.
 	Trace func(Event)

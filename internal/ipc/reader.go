@@ -110,6 +110,7 @@ func (c *Channel) readUntil(enough func() bool) {
 			flags = unix.MSG_DONTWAIT
 		}
 		c.mu.Unlock()
+		c.flushReplies()
 		c.readOnce(flags)
 		c.mu.Lock()
 		c.reading.active = false
@@ -154,7 +155,9 @@ func (c *Channel) readOnce(flags int) {
 		c.end(fmt.Errorf("receive: %w: over %d bytes", long, c.cfg.MaxLine))
 		return
 	}
-	c.flushReplies()
+	if c.repliesDue() {
+		c.flushReplies()
+	}
 	if n == 0 {
 		c.endOfStream(err)
 	}

@@ -1,14 +1,29 @@
 package ipc
 
+// replies are lines for the peer that answer Node's own messages, and are not written yet.
+type replies struct {
+	lines []byte
+	due   bool // they must not wait for the next Send or Receive
+}
+
 // maxReplies bounds the replies that wait for a peer that does not read, in bytes.
 const maxReplies = 1 << 20
 
-// reply queues a line for the peer. The reader must not write it itself: it might wait for
-// a writer that waits for the peer, which waits for the reader.
+// reply queues a line for the peer, which is sent once the read that caused it is handled. The
+// reader must not write it itself: it might wait for a writer that waits for the peer, which waits
+// for the reader.
 func (c *Channel) reply(line string) {
+	c.replyLater(line)
 	c.mu.Lock()
-	tooMany := len(c.replies) > maxReplies
-	c.replies = append(append(c.replies, line...), '\n')
+	defer c.mu.Unlock()
+	c.replies.due = true
+}
+
+// replyLater queues a line that may wait for the next Send or Receive.
+func (c *Channel) replyLater(line string) {
+	c.mu.Lock()
+	tooMany := len(c.replies.lines) > maxReplies
+	c.replies.lines = append(append(c.replies.lines, line...), '\n')
 	c.mu.Unlock()
 	if tooMany {
 		c.end(ErrPeerNotReading)
@@ -27,7 +42,7 @@ func (c *Channel) flushReplies() {
 func (c *Channel) lockForReplies() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.replies) == 0 {
+	if len(c.replies.lines) == 0 {
 		return false
 	}
 	select {
@@ -42,8 +57,23 @@ func (c *Channel) lockForReplies() bool {
 func (c *Channel) takeReplies() []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	replies := c.replies
-	c.replies = nil
-	c.outgoing.written += int64(len(replies))
-	return replies
+	lines := c.replies.lines
+	c.replies = replies{}
+	return lines
+}
+
+// withReplies puts the queued replies before lines that are about to be written, if that needs no
+// large copy. The caller has the right to write.
+func (c *Channel) withReplies(lines []byte) []byte {
+	if len(lines) > maxShortLine {
+		return lines
+	}
+	return append(c.takeReplies(), lines...)
+}
+
+// repliesDue reports whether a queued reply must be sent now.
+func (c *Channel) repliesDue() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.replies.due
 }

@@ -27,19 +27,20 @@ const (
 // sent is what SendHandle has sent and what the peer has acknowledged.
 type sent struct {
 	handles    []*sentHandle // not acknowledged, oldest first
-	acked      chan struct{} // closed, and replaced, with each acknowledgement
+	acked      chan struct{} // closed with the next acknowledgement; nil if no call waits for it
 	ackedBytes int64         // where the line of the last acknowledged handle ended
 	waiting    int           // calls of SendHandle that wait for their acknowledgement
 }
 
-// sentHandle is a handle between SendHandle and the peer's acknowledgement. It holds a
-// duplicate of the descriptor: macOS may discard one that no process holds.
+// sentHandle is a handle between SendHandle or TrySendConn and the peer's acknowledgement.
+// Meanwhile this process keeps a descriptor: macOS may discard a socket that no process holds.
 type sentHandle struct {
 	fd      int
 	kind    Kind
 	family  string
-	refs    atomic.Int32 // users of fd: the writer, and Channel.sent
 	end     int64        // where its line ends in the outgoing stream
+	refused func()       // of TrySendConn, whose caller owns fd; or nil
+	refs    atomic.Int32 // users of fd, a duplicate: the writer, and Channel.sent
 	done    chan error   // has room for the one result
 	waiting bool         // counted in sent.waiting
 }
@@ -72,16 +73,20 @@ func (s *sentHandle) duplicate(fd int) (err error) {
 }
 
 func (s *sentHandle) unref() {
-	if s.refs.Add(-1) == 0 {
+	if s.refused == nil && s.refs.Add(-1) == 0 {
 		unix.Close(s.fd)
 	}
 }
 
-// line returns the NODE_HANDLE line for the descriptor.
-func (s *sentHandle) line(message []byte) []byte {
-	line := fmt.Appendf(nil, `{"cmd":"NODE_HANDLE","type":%q,"msg":%s`, s.kind, message)
-	if s.family != "" {
-		line = fmt.Appendf(line, `,"dgramType":%q`, s.family)
+// line returns the NODE_HANDLE line for the descriptor and v, which is encoded in message.
+func (s *sentHandle) line(v any, message []byte) []byte {
+	kind, family := s.kind, s.family
+	if _, cluster := v.(ClusterMessage); cluster {
+		kind, family = natives[kind], ""
+	}
+	line := fmt.Appendf(nil, `{"cmd":"NODE_HANDLE","type":%q,"msg":%s`, kind, message)
+	if family != "" {
+		line = fmt.Appendf(line, `,"dgramType":%q`, family)
 	}
 	return append(line, "}\n"...)
 }
@@ -108,10 +113,7 @@ func (c *Channel) SendHandle(ctx context.Context, v any, h syscall.Conn) error {
 	if err != nil {
 		return fmt.Errorf("send handle: %w", err)
 	}
-	if _, cluster := v.(ClusterMessage); cluster {
-		s.kind, s.family = natives[s.kind], ""
-	}
-	line := s.line(bytes.TrimSpace(message.Bytes()))
+	line := s.line(v, bytes.TrimSpace(message.Bytes()))
 	if len(line) > c.cfg.MaxLine {
 		s.unref()
 		return fmt.Errorf("send handle: %w: %d bytes", ErrLineTooLong, len(line))
@@ -159,6 +161,9 @@ func (c *Channel) reserve(s *sentHandle, size int) (acked <-chan struct{}, ok bo
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended || c.mayMixUp(size) {
+		if c.sent.acked == nil {
+			c.sent.acked = make(chan struct{})
+		}
 		return c.sent.acked, false
 	}
 	s.end = c.outgoing.written + int64(size)
@@ -183,26 +188,41 @@ func (c *Channel) mayMixUp(size int) bool {
 // acknowledge ends the oldest sent handle with the peer's answer. An answer without a
 // handle is ignored; Node would throw.
 func (c *Channel) acknowledge(result error) {
+	s := c.takeOldest(result)
+	if s != nil && s.refused != nil && result != nil {
+		s.refused()
+	}
+}
+
+// takeOldest removes the oldest sent handle, and gives SendHandle its result. It returns nil if
+// there is none.
+func (c *Channel) takeOldest(result error) *sentHandle {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.sent.handles) == 0 {
-		return
+		return nil
 	}
 	s := c.sent.handles[0]
-	c.sent.handles = c.sent.handles[1:]
+	c.sent.handles = slices.Delete(c.sent.handles, 0, 1)
 	c.sent.ackedBytes = s.end
 	c.finish(s, result)
 	c.signalAcked()
+	return s
 }
 
 // signalAcked wakes the senders in transmit. The caller holds c.mu.
 func (c *Channel) signalAcked() {
-	close(c.sent.acked)
-	c.sent.acked = make(chan struct{})
+	if c.sent.acked != nil {
+		close(c.sent.acked)
+		c.sent.acked = nil
+	}
 }
 
 // finish gives SendHandle its result. The caller holds c.mu.
 func (c *Channel) finish(s *sentHandle, result error) {
+	if s.refused != nil {
+		return
+	}
 	s.done <- result
 	s.unref()
 	c.stopWaiting(s)

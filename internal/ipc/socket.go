@@ -1,18 +1,32 @@
 package ipc
 
 import (
+	"os"
 	"runtime"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
 // socket is one end of a connected pair. Its calls block in the kernel and not in Go's
 // poller: a message then wakes the waiting thread itself, which takes a third less time,
-// and costs a thread per channel.
+// and costs a thread per channel. See Config.Poll.
 type socket struct {
-	mu sync.RWMutex // read-locked during a call, so that fd is not closed meanwhile
-	fd int          // -1 once closed
+	mu   sync.RWMutex    // read-locked during a call, so that fd is not closed meanwhile
+	fd   int             // -1 once closed
+	file *os.File        // the owner of fd, if reads wait in Go's poller; or nil
+	raw  syscall.RawConn // of file
+}
+
+func wrapSocket(fd int, poll bool) *socket {
+	s := &socket{fd: fd}
+	if poll {
+		unix.SetNonblock(fd, true)
+		s.file = os.NewFile(uintptr(fd), "channel")
+		s.raw, _ = s.file.SyscallConn() // every file has one
+	}
+	return s
 }
 
 // send writes all of out, and rights with its first byte. It returns early only with an
@@ -42,14 +56,16 @@ func (s *socket) receive(buf, oob []byte, flags int) (n, oobn int, err error) {
 	// This thread is about to leave Go's scheduler. On a single CPU, other goroutines
 	// would wait until the runtime notices: a round trip then takes 1.7 times as long,
 	// and 3.5 times with a second goroutine in it.
-	runtime.Gosched()
+	if s.file == nil {
+		runtime.Gosched()
+	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for {
 		if s.fd < 0 {
 			return 0, 0, nil
 		}
-		n, oobn, _, _, err := unix.Recvmsg(s.fd, buf, oob, flags|receiveFlags)
+		n, oobn, err := s.receiveOnce(buf, oob, flags)
 		switch {
 		case err == nil:
 			return n, oobn, nil
@@ -59,6 +75,21 @@ func (s *socket) receive(buf, oob []byte, flags int) (n, oobn int, err error) {
 			return 0, 0, err
 		}
 	}
+}
+
+func (s *socket) receiveOnce(buf, oob []byte, flags int) (n, oobn int, err error) {
+	if s.file == nil || flags&unix.MSG_DONTWAIT != 0 {
+		n, oobn, _, _, err = unix.Recvmsg(s.fd, buf, oob, flags|receiveFlags)
+		return n, oobn, err
+	}
+	closed := s.raw.Read(func(uintptr) bool {
+		n, oobn, _, _, err = unix.Recvmsg(s.fd, buf, oob, flags|receiveFlags)
+		return err != unix.EAGAIN
+	})
+	if closed != nil {
+		return 0, 0, nil
+	}
+	return n, oobn, err
 }
 
 // waitReady serves an inherited channel that another process has set O_NONBLOCK on. We must not
@@ -96,6 +127,10 @@ func (s *socket) close() {
 	s.shutdown(unix.SHUT_RDWR)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	unix.Close(s.fd)
+	if s.file != nil {
+		s.file.Close()
+	} else {
+		unix.Close(s.fd)
+	}
 	s.fd = -1
 }

@@ -111,6 +111,7 @@ func (c *Channel) lockWriting(ctx context.Context) error {
 func (c *Channel) unlockWriting() {
 	for locked := true; locked; locked = c.lockForReplies() {
 		replies := c.takeReplies()
+		c.countWritten(len(replies))
 		c.traceLines("send", replies, -1)
 		n, err := c.socket.send(replies, nil, unix.MSG_DONTWAIT)
 		if err == unix.EAGAIN {
@@ -132,11 +133,11 @@ func (c *Channel) write(ctx context.Context, out []byte, h *sentHandle) error {
 	if h != nil {
 		fd, rights = h.fd, unix.UnixRights(h.fd)
 	}
-	c.traceLines("send", out, fd)
-	c.outgoing.written += int64(len(out))
-	if len(out) > maxShortLine {
-		c.outgoing.longEnd = c.outgoing.written
+	if h == nil {
+		out = c.withReplies(out)
 	}
+	c.traceLines("send", out, fd)
+	c.countWritten(len(out))
 	n, err := c.socket.send(out, rights, unix.MSG_DONTWAIT)
 	if err != unix.EAGAIN {
 		return c.finishWrite(h, err)
@@ -158,6 +159,14 @@ func (c *Channel) write(ctx context.Context, out []byte, h *sentHandle) error {
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// countWritten counts n bytes of lines that one call writes.
+func (c *Channel) countWritten(n int) {
+	c.outgoing.written += int64(n)
+	if n > maxShortLine {
+		c.outgoing.longEnd = c.outgoing.written
 	}
 }
 

@@ -1,0 +1,75 @@
+package ipc
+
+import (
+	"bytes"
+
+	"golang.org/x/sys/unix"
+)
+
+// TrySend sends v as Send does, but never waits: if it would have to, it sends nothing and
+// returns false. It would have to while the peer does not read, and while another goroutine
+// writes.
+func (c *Channel) TrySend(v any) (sent bool, err error) {
+	out := buffers.Get().(*bytes.Buffer)
+	defer recycle(out)
+	if err := c.encode(out, v); err != nil {
+		return false, err
+	}
+	return c.tryWrite(out.Bytes(), nil)
+}
+
+// TrySendConn sends v with a connection, as SendHandle does, but never waits, as TrySend, and not
+// for the acknowledgement either: true means that the kernel has both. fd is a connection over TCP
+// or a Unix socket, with O_NONBLOCK set. It belongs to the caller, and must stay open until the
+// peer has answered.
+//
+// If the peer refuses the connection, refused is called, from the goroutine that reads the channel.
+// It is not called if the channel ends before the peer has answered. Nothing reads ahead for the
+// answer: some goroutine must call Receive.
+func (c *Channel) TrySendConn(v any, fd int, refused func()) (sent bool, err error) {
+	message := buffers.Get().(*bytes.Buffer)
+	defer recycle(message)
+	if err := c.encode(message, v); err != nil {
+		return false, err
+	}
+	h := &sentHandle{fd: fd, kind: KindConn, refused: refused}
+	return c.tryWrite(h.line(v, bytes.TrimSpace(message.Bytes())), h)
+}
+
+// tryWrite writes complete lines, with the handle h if it is not nil, or reports that it would
+// have to wait.
+func (c *Channel) tryWrite(out []byte, h *sentHandle) (written bool, err error) {
+	select {
+	case c.outgoing.writing <- struct{}{}:
+	default:
+		return false, nil
+	}
+	fd, rights := -1, []byte(nil)
+	if h != nil {
+		if _, ok := c.reserve(h, len(out)); !ok {
+			c.unlockWriting()
+			return false, nil
+		}
+		fd, rights = h.fd, unix.UnixRights(h.fd)
+	}
+	c.traceLines("send", out, fd)
+	n, err := c.socket.send(out, rights, unix.MSG_DONTWAIT)
+	if n == 0 && err == unix.EAGAIN {
+		if h != nil {
+			c.forget(h)
+		}
+		c.unlockWriting()
+		return false, nil
+	}
+	c.countWritten(len(out))
+	if err == unix.EAGAIN { // the kernel has the beginning, and with it the handle
+		rest := bytes.Clone(out[n:])
+		go func() {
+			_, err := c.socket.send(rest, nil, 0)
+			c.finishWrite(h, err)
+		}()
+		return true, nil
+	}
+	err = c.finishWrite(h, err)
+	return err == nil, err
+}
