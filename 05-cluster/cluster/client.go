@@ -53,7 +53,7 @@ type server interface {
 
 // connect is the first thing that a worker does.
 func connect(id int) (*primaryConn, error) {
-	channel, err := ipc.Config{Cluster: true}.Parent()
+	channel, err := ipc.Config{Cluster: true, LateACK: true}.Parent()
 	if err != nil {
 		return nil, fmt.Errorf("worker by %s: %w", uniqueID, err)
 	}
@@ -190,7 +190,7 @@ func (c *primaryConn) handleConnection(m message, raw ipc.Message) {
 		answer(false)
 		return
 	}
-	o := offer{conn, answer}
+	o := &offer{conn: conn, answer: answer}
 	c.mu.Lock()
 	l, ok := c.servers[m.Key].(*listener)
 	c.mu.Unlock()
@@ -198,7 +198,7 @@ func (c *primaryConn) handleConnection(m message, raw ipc.Message) {
 		o.refuse()
 		return
 	}
-	go l.offer(o)
+	l.offer(o)
 }
 
 // startLeaving closes all servers, after it has signaled Leaving. within is how many

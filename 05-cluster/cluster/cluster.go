@@ -7,15 +7,15 @@
 //
 // This is the way of one connection through the primary:
 //
-//	dispatcher.dispatch     accepts it, and has the picker choose an idle worker
+//	dispatcher.dispatch     accepts it, and has the picker choose a worker
 //	Worker.give             sends it to that worker: now it is pending
 //	Worker.handleMessage    reads the worker's answer, for connAnswered
-//	dispatcher.accepted     makes the worker idle again, or
+//	dispatcher.accepted     counts it, and gives the worker the next, or
 //	dispatcher.refuse       queues the connection again
 //	Worker.exited           if the worker dies first: dispatcher.requeue, or abandon
 //
-// So read port.go, dispatcher.go, listensocket.go, roundrobin.go, pending.go and worker.go.
-// sticky.go and shared.go are the two other policies. primary.go connects all this to package
+// So read port.go, dispatcher.go, taker.go, listensocket.go, roundrobin.go, pending.go, outgoing.go
+// and worker.go. sticky.go and shared.go are the two other policies. primary.go connects all this to package
 // supervise, which keeps the workers running; settings.go has the numbers. protocol.go has the
 // messages between primary and worker, and socket.go opens what a worker asks for. client.go,
 // registration.go, listen.go, listener.go and serve.go are the worker's side. messages.go, and

@@ -90,10 +90,11 @@ func TestReplyWithoutItsHandle(t *testing.T) {
 	q := query{Address: new(string), Port: new(int), AddressType: []byte("4")}
 	*q.Address = "127.0.0.1"
 	w.answerQuery(message{Seq: 7, Where: &q, Data: null})
-	sent := <-w.outgoing
+	sent, _ := takeUnsent(w)
 	require.NotNil(t, sent.handle)
 	w.handleLost(sent.message)
-	reply := (<-w.outgoing).message
+	refused, _ := takeUnsent(w)
+	reply := refused.message
 	require.Equal(t, int64(7), *reply.Ack)
 	require.Equal(t, -int(unix.EMFILE), reply.errno())
 	require.Empty(t, w.ports)

@@ -1,13 +1,19 @@
 package cluster
 
 import (
-	"os"
 	"slices"
 	"sync"
 	"time"
 )
 
 const (
+	// maxUnaccepted is how many connections a worker may have and not have accepted while others
+	// wait and no worker is idle. With one, each connection would cost a wake-up of the worker and
+	// another one of the primary.
+	maxUnaccepted = 16
+	// stuckAfter is how long a worker may have left a connection unaccepted to get another one: a
+	// worker that is busy or frozen should not collect those that others could serve.
+	stuckAfter = 10 * time.Millisecond
 	// refusedPause is how long a worker that refused a connection gets none, unless another
 	// connection is accepted before. Node's primary offers it again at once, in a busy loop.
 	refusedPause = 100 * time.Millisecond
@@ -15,19 +21,19 @@ const (
 	acceptPause = 50 * time.Millisecond
 )
 
-// dispatcher accepts connections and gives each to an idle worker. Its picker decides which.
+// dispatcher accepts connections and gives each to a worker. Its picker decides to which.
 //
-// A worker has at most one connection of the port that it has not accepted. Others stay in the
-// kernel's queue, where they are safe whichever worker dies, until a worker is idle.
+// A connection goes to an idle worker: to one that has accepted all connections that it was given.
+// If there is none, a worker may have several, up to most; the others stay in the kernel's queue,
+// where they are safe whichever worker dies.
 type dispatcher struct {
 	port    *port
 	socket  listenSocket
 	picker  picker
+	most    int       // unaccepted connections of a worker
 	changed sync.Cond // of the primary's mu: a worker is idle, or finishing was set
-	idle    []*Worker
-	refused []*Worker               // have refused a connection, and may have no room
-	retries map[*Worker]*time.Timer // of workers that have refused
-	pending int                     // connections that were given and not answered
+	takers  []*taker  // those that became idle last, last
+	pending int       // connections that were given and not answered
 
 	waiting   bool // the wait goroutine waits for a connection
 	finishing bool // accept nothing more
@@ -37,24 +43,24 @@ type dispatcher struct {
 // Callers hold the primary's mu.
 type picker interface {
 	// push adds a connection, as the last.
-	push(conn *os.File)
-	// pick removes a connection and chooses an idle worker for it, or returns nil; idle is
-	// never empty. Workers that have refused may have no room.
-	pick(idle, refused []*Worker) (*os.File, *Worker)
+	push(conn connFD)
+	// pick removes a connection and chooses one of the ready workers for it, or returns no
+	// worker; ready is never empty. Workers that have refused may have no room.
+	pick(ready, refused []*Worker) (connFD, *Worker)
 	// add adds a worker, also one that it has, and remove forgets it.
 	add(w *Worker)
 	remove(w *Worker)
 	len() int
 	// clear removes all connections.
-	clear() []*os.File
+	clear() []connFD
 }
 
-func newDispatcher(pt *port, picker picker) *dispatcher {
+func newDispatcher(pt *port, picker picker, most int) *dispatcher {
 	d := &dispatcher{
-		port:    pt,
-		socket:  newListenSocket(pt.fd, pt.key),
-		picker:  picker,
-		retries: map[*Worker]*time.Timer{},
+		port:   pt,
+		socket: newListenSocket(pt.fd, pt.key),
+		picker: picker,
+		most:   most,
 	}
 	d.changed.L = &pt.primary.mu
 	pt.primary.running.Go(d.wait)
@@ -67,47 +73,34 @@ func (d *dispatcher) addWorker(w *Worker, reply message) {
 	reply.Sockname = d.port.sockname
 	w.enqueue(reply, nil)
 	d.picker.add(w)
-	d.markIdle(w)
+	if d.taker(w) == nil {
+		d.takers = append(d.takers, &taker{worker: w})
+	}
 	d.dispatch()
 }
 
-// markIdle makes a worker idle, once, if it still has the port.
-func (d *dispatcher) markIdle(w *Worker) {
-	if d.unmark(w); d.port.workers[w] {
-		d.idle = append(d.idle, w)
-	}
-}
-
-func (d *dispatcher) unmark(w *Worker) {
-	is := func(other *Worker) bool { return other == w }
-	d.idle, d.refused = slices.DeleteFunc(d.idle, is), slices.DeleteFunc(d.refused, is)
-}
-
 func (d *dispatcher) removeWorker(w *Worker) {
-	d.unmark(w)
-	delete(d.retries, w)
+	d.takers = slices.DeleteFunc(d.takers, func(t *taker) bool { return t.worker == w })
 	d.picker.remove(w)
 	d.dispatch()
 }
 
-// dispatch gives connections to idle workers. Every change of either calls it. It accepts the
+// dispatch gives connections to workers. Every change of either calls it. It accepts the
 // connections itself while there are some, which costs less than to wake the wait goroutine
 // for each.
 func (d *dispatcher) dispatch() {
-	for len(d.idle) > 0 {
-		if conn, w := d.picker.pick(d.idle, d.refused); conn != nil {
-			d.unmark(w)
-			d.pending++
-			w.give(conn, d)
+	for ready := d.ready(); len(ready) > 0; ready = d.ready() {
+		if conn, w := d.picker.pick(ready, d.refused()); w != nil {
+			d.give(conn, w)
 			continue
 		}
 		conn := d.accept()
-		if conn == nil {
+		if conn == noConn {
 			break
 		}
 		d.picker.push(conn)
 	}
-	if len(d.idle) > 0 {
+	if d.hasIdle() {
 		d.changed.Signal() // the next connection must be waited for
 	} else if d.waiting {
 		d.socket.interrupt() // the next connection must stay in the kernel's queue
@@ -117,17 +110,61 @@ func (d *dispatcher) dispatch() {
 	}
 }
 
+// ready returns the workers that may have a connection, those with the fewest unaccepted ones.
+func (d *dispatcher) ready() (ready []*Worker) {
+	fewest := d.most
+	for _, t := range d.takers {
+		if t.unaccepted > fewest || !t.hasRoom(d.most) {
+			continue
+		}
+		if t.unaccepted < fewest {
+			fewest, ready = t.unaccepted, nil
+		}
+		ready = append(ready, t.worker)
+	}
+	return ready
+}
+
+func (d *dispatcher) refused() (refused []*Worker) {
+	for _, t := range d.takers {
+		if t.refused {
+			refused = append(refused, t.worker)
+		}
+	}
+	return refused
+}
+
+func (d *dispatcher) hasIdle() bool { return slices.ContainsFunc(d.takers, (*taker).idle) }
+
+// give gives a worker a connection.
+func (d *dispatcher) give(conn connFD, w *Worker) {
+	t := d.taker(w)
+	d.pending++
+	t.given()
+	w.give(&pendingConn{conn: conn, from: d, to: t})
+}
+
+// taker returns the taker of a worker, or nil.
+func (d *dispatcher) taker(w *Worker) *taker {
+	for _, t := range d.takers {
+		if t.worker == w {
+			return t
+		}
+	}
+	return nil
+}
+
 // finished reports whether, after finish, no connection is left that a worker could have.
 func (d *dispatcher) finished() bool {
 	return d.finishing && !d.waiting && d.pending == 0 &&
 		(d.picker.len() == 0 || len(d.port.workers) == 0)
 }
 
-// accept takes the oldest connection from the kernel's queue, or returns nil. It leaves them
+// accept takes the oldest connection from the kernel's queue, or returns noConn. It leaves them
 // to the wait goroutine while that waits.
-func (d *dispatcher) accept() *os.File {
+func (d *dispatcher) accept() connFD {
 	if d.waiting || d.finishing {
-		return nil
+		return noConn
 	}
 	return d.socket.accept()
 }
@@ -138,7 +175,7 @@ func (d *dispatcher) wait() {
 	mu.Lock()
 	defer mu.Unlock()
 	for !d.finishing {
-		if len(d.idle) == 0 {
+		if !d.hasIdle() {
 			d.changed.Wait()
 			continue
 		}
@@ -151,7 +188,7 @@ func (d *dispatcher) wait() {
 		}
 		mu.Lock()
 		d.waiting = false
-		if conn != nil {
+		if conn != noConn {
 			d.push(conn)
 		}
 		d.dispatch()
@@ -159,58 +196,64 @@ func (d *dispatcher) wait() {
 }
 
 // push queues a connection, or rejects it if the port was released.
-func (d *dispatcher) push(conn *os.File) {
+func (d *dispatcher) push(conn connFD) {
 	if d.port.primary.ports[d.port.key] != d.port {
-		reset(conn)
+		conn.reset()
 		d.port.rejected(1)
 		return
 	}
 	d.picker.push(conn)
 }
 
-// accepted makes the worker idle, and those that had refused: they may have room again.
-func (d *dispatcher) accepted(w *Worker) {
-	d.pending--
-	d.idle = append(d.idle, d.refused...)
-	d.refused = nil
-	d.markIdle(w)
+// accepted counts the answer to a connection. The workers that had refused may have room again.
+func (d *dispatcher) accepted(t *taker) {
+	d.answered(t)
+	for _, other := range d.takers {
+		other.refused = false
+	}
 	d.dispatch()
 }
 
-// refuse queues the connection again, and makes the worker idle after a pause.
-func (d *dispatcher) refuse(w *Worker, conn *os.File) {
-	if d.port.workers[w] {
-		d.refused = append(d.refused, w)
-		if earlier := d.retries[w]; earlier != nil {
-			earlier.Stop() // it would come too early now
-		}
-		d.retries[w] = time.AfterFunc(refusedPause, func() {
+// refuse queues the connection again, and gives the worker none for a while.
+func (d *dispatcher) refuse(t *taker, conn connFD) {
+	d.answered(t)
+	if slices.Contains(d.takers, t) {
+		t.refuse(func() {
 			d.changed.L.Lock()
 			defer d.changed.L.Unlock()
-			d.retry(w)
+			d.retry(t)
 		})
 	}
-	d.requeue(conn)
+	d.push(conn)
+	d.dispatch()
 }
 
-func (d *dispatcher) retry(w *Worker) {
-	if slices.Contains(d.refused, w) {
-		d.markIdle(w)
-		d.dispatch()
+func (d *dispatcher) retry(t *taker) {
+	t.refused = false
+	d.dispatch()
+}
+
+// answered counts an answer.
+func (d *dispatcher) answered(t *taker) {
+	d.pending--
+	t.answered()
+	if i := slices.Index(d.takers, t); i >= 0 && t.unaccepted == 0 {
+		d.takers = append(slices.Delete(d.takers, i, i+1), t)
 	}
 }
 
-// requeue takes back a connection that was given and not accepted.
-func (d *dispatcher) requeue(conn *os.File) {
+// requeue takes back a connection of a worker that has ended without having accepted it.
+func (d *dispatcher) requeue(conn connFD) {
 	d.pending--
 	d.push(conn)
 	d.dispatch()
 }
 
-// abandon resets a connection that was given, when it is unknown whether it was accepted.
-func (d *dispatcher) abandon(conn *os.File) {
+// abandon resets a connection of a worker that has ended, when it is unknown whether the worker had
+// accepted it.
+func (d *dispatcher) abandon(conn connFD) {
 	d.pending--
-	reset(conn)
+	conn.reset()
 	d.port.primary.reset++
 	d.dispatch()
 }
@@ -219,18 +262,18 @@ func (d *dispatcher) queued() int { return d.picker.len() + backlogOf(d.socket.f
 
 func (d *dispatcher) rejectAll() int {
 	rejected := d.picker.clear()
-	for conn := d.accept(); conn != nil; conn = d.accept() {
+	for conn := d.accept(); conn != noConn; conn = d.accept() {
 		rejected = append(rejected, conn)
 	}
 	for _, conn := range rejected {
-		reset(conn)
+		conn.reset()
 	}
 	return len(rejected)
 }
 
 // finish first takes everything from the kernel's queue: closing the socket would reset it.
 func (d *dispatcher) finish() {
-	for conn := d.socket.accept(); conn != nil; conn = d.socket.accept() {
+	for conn := d.socket.accept(); conn != noConn; conn = d.socket.accept() {
 		d.picker.push(conn)
 	}
 	d.close()

@@ -3,20 +3,20 @@ package cluster
 import (
 	"io"
 	"net"
-	"os"
 	"os/exec"
 	"slices"
 	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"playing-with-processes/internal/clitest"
 	"playing-with-processes/internal/supervise"
 )
 
-// fakePrimary returns a primary whose workers do nothing: messages to them stay in their
-// outgoing queues. The test holds its mu.
+// fakePrimary returns a primary whose workers do nothing: messages to them stay unsent, behind a
+// first one. The test holds its mu.
 func fakePrimary(t *testing.T) *Primary {
 	t.Helper()
 	settings, err := Settings{Policy: RoundRobin}.withDefaults()
@@ -26,7 +26,9 @@ func fakePrimary(t *testing.T) *Primary {
 	config.Started = func(*supervise.Worker) {} // no writeLoop
 	config.Notify = func(supervise.Event) {}
 	config.Command = func(process *supervise.Worker) *exec.Cmd {
-		process.Value = newWorker(p, process)
+		w := newWorker(p, process)
+		w.unsent = []outgoing{{close: func() {}}}
+		process.Value = w
 		return exec.Command("sleep", "60")
 	}
 	p.supervisor = supervise.New(config)
@@ -51,36 +53,53 @@ func (p *Primary) addWorker(t *testing.T) (*Worker, *dispatcher) {
 	require.NoError(t, err)
 	host, number := "127.0.0.1", 0
 	w.answerQuery(message{Where: &query{Address: &host, Port: &number, AddressType: []byte("4")}, Data: null})
-	reply := (<-w.outgoing).message
-	require.Zero(t, reply.errno())
-	return w, p.ports[reply.Key].scheduler.(*dispatcher)
+	reply, _ := takeUnsent(w)
+	require.Zero(t, reply.message.errno())
+	d := p.ports[reply.message.Key].scheduler.(*dispatcher)
+	d.most = 1 // a test that wants more says so
+	return w, d
+}
+
+// takeUnsent removes the next message to a worker, if there is one.
+func takeUnsent(w *Worker) (out outgoing, ok bool) {
+	if len(w.unsent) == 1 {
+		return out, false
+	}
+	out = w.unsent[1]
+	out.close()
+	w.unsent = slices.Delete(w.unsent, 1, 2)
+	return out, true
 }
 
 // givenSeq returns the seq of the next connection that a worker was given, or -1.
 func givenSeq(w *Worker) int64 {
-	select {
-	case outgoing := <-w.outgoing:
-		return outgoing.message.Seq
-	default:
-		return -1
+	if out, ok := takeUnsent(w); ok {
+		return out.message.Seq
 	}
+	return -1
 }
 
-// givenConn returns the next connection that a worker was given, or nil, and its seq.
-func givenConn(w *Worker) (conn *os.File, seq int64) {
+// givenConn returns the next connection that a worker was given, or noConn, and its seq.
+func givenConn(w *Worker) (conn connFD, seq int64) {
 	if seq = givenSeq(w); seq < 0 {
-		return nil, seq
+		return noConn, seq
 	}
 	return w.pending[seq].conn, seq
+}
+
+// newConn returns a connection that belongs to the caller.
+func newConn(t *testing.T) connFD {
+	t.Helper()
+	var ends [2]int
+	require.NoError(t, unix.Pipe(ends[:]))
+	t.Cleanup(func() { unix.Close(ends[1]) })
+	return connFD(ends[0])
 }
 
 // pushConn queues a new connection.
 func pushConn(t *testing.T, d *dispatcher) {
 	t.Helper()
-	conn, other, err := os.Pipe()
-	require.NoError(t, err)
-	t.Cleanup(func() { conn.Close(); other.Close() })
-	d.push(conn)
+	d.push(newConn(t))
 	d.dispatch()
 }
 
@@ -167,7 +186,7 @@ func TestDispatchOnce(t *testing.T) {
 	p := fakePrimary(t)
 	w, d := p.addWorker(t)
 	d.port.addWorker(w, message{})
-	<-w.outgoing
+	takeUnsent(w)
 	pushConn(t, d)
 	pushConn(t, d)
 	require.GreaterOrEqual(t, givenSeq(w), int64(0))
@@ -197,21 +216,22 @@ func TestDispatchFull(t *testing.T) {
 	b, _ := p.addWorker(t)
 	pushConn(t, d)
 	a.connAnswered(givenSeq(a), false)
-	require.Equal(t, []int{a.ID()}, idsOf(d.refused))
+	require.Equal(t, []int{a.ID()}, idsOf(d.refused()))
 	seq := givenSeq(b)
 	require.GreaterOrEqual(t, seq, int64(0), "the other worker gets it")
 	b.connAnswered(seq, true)
-	require.Empty(t, d.refused)
-	require.ElementsMatch(t, []int{a.ID(), b.ID()}, idsOf(d.idle))
+	require.Empty(t, d.refused())
+	require.ElementsMatch(t, []int{a.ID(), b.ID()}, idsOf(d.ready()))
 
 	pushConn(t, d)
 	require.GreaterOrEqual(t, givenSeq(a), int64(0))
-	d.retry(a)
-	require.NotContains(t, idsOf(d.idle), a.ID(), "it has a connection")
+	d.retry(d.taker(a))
+	require.NotContains(t, idsOf(d.ready()), a.ID(), "it has a connection")
+	left := d.taker(b)
 	b.closePort(d.port.key)
-	d.refused = append(d.refused, b)
-	d.retry(b)
-	require.NotContains(t, idsOf(d.idle), b.ID(), "it has left")
+	left.refused = true
+	d.retry(left)
+	require.NotContains(t, idsOf(d.ready()), b.ID(), "it has left")
 }
 
 // A port must be released when all queued connections were accepted, even if a worker
@@ -228,7 +248,7 @@ func TestDispatchFinish(t *testing.T) {
 	second := givenSeq(w)
 	w.connAnswered(second, false)
 	require.Contains(t, p.ports, d.port.key, "a connection waits")
-	d.retry(w)
+	d.retry(d.taker(w))
 	w.connAnswered(givenSeq(w), true)
 	require.NotContains(t, p.ports, d.port.key)
 }
@@ -244,18 +264,18 @@ func TestListenSocketInterrupt(t *testing.T) {
 	socket.interrupt()
 	conn, err := socket.wait()
 	require.NoError(t, err)
-	require.Nil(t, conn)
+	require.Equal(t, noConn, conn)
 	socket.arm()
-	accepted := make(chan *os.File)
+	accepted := make(chan connFD)
 	go func() {
 		conn, _ := socket.wait()
 		accepted <- conn
 	}()
 	client := dial(t, "tcp", net.JoinHostPort(name.Address, strconv.Itoa(name.Port)))
 	server := <-accepted
-	require.NotNil(t, server)
-	reset(server)
+	require.NotEqual(t, noConn, server)
+	server.reset()
 	_, err = io.ReadAll(client)
 	require.Error(t, err)
-	require.Nil(t, socket.accept())
+	require.Equal(t, noConn, socket.accept())
 }

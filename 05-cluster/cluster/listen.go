@@ -22,7 +22,7 @@ func Listen(network, address string) (net.Listener, error) {
 	if primary == nil {
 		return net.Listen(network, address)
 	}
-	l := &listener{accepts: make(chan offer), closed: make(chan struct{})}
+	l := new(listener)
 	if err := primary.register(network, address, resolveStream, l, &l.registration); err != nil {
 		return nil, err
 	}

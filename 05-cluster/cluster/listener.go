@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -19,19 +20,22 @@ const acceptWithin = time.Second
 // from the socket itself if the primary shares it.
 type listener struct {
 	registration
-	accepts chan offer
-	shared  net.Listener // or nil
-	closing sync.Once
-	closed  chan struct{}
+	shared net.Listener // or nil
+
+	mu      sync.Mutex      // guards the fields below
+	offers  []*offer        // that no call of Accept has taken yet, oldest first
+	accepts []chan net.Conn // calls of Accept that wait, oldest first
+	closed  bool
 }
 
 // offer is a connection that the primary has given us, and how to answer.
 type offer struct {
 	conn   net.Conn
 	answer func(accepted bool) error
+	expiry *time.Timer
 }
 
-func (o offer) refuse() {
+func (o *offer) refuse() {
 	o.conn.Close()
 	o.answer(false)
 }
@@ -58,33 +62,91 @@ func (l *listener) open(m message, raw ipc.Message) (err error) {
 	return nil
 }
 
-// offer waits for a call of Accept, and refuses the connection if none comes.
-func (l *listener) offer(o offer) {
-	select {
-	case l.accepts <- o:
-	case <-l.closed:
+// offer accepts a connection for a call of Accept that waits. If none waits, the connection waits
+// for a call, and is refused if none comes.
+func (l *listener) offer(o *offer) {
+	accept, refused := l.match(o)
+	switch {
+	case refused:
 		o.refuse()
-	case <-time.After(acceptWithin):
+	case accept != nil:
+		accept <- o.accept()
+	}
+}
+
+// match returns the call of Accept that an offer is for, which is nil if the offer must wait.
+func (l *listener) match(o *offer) (accept chan<- net.Conn, refused bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, true
+	}
+	if len(l.accepts) == 0 {
+		l.offers = append(l.offers, o)
+		o.expiry = time.AfterFunc(acceptWithin, func() { l.expire(o) })
+		return nil, false
+	}
+	accept = l.accepts[0]
+	l.accepts = slices.Delete(l.accepts, 0, 1)
+	return accept, false
+}
+
+// expire refuses a connection that has waited too long for Accept.
+func (l *listener) expire(o *offer) {
+	l.mu.Lock()
+	i := slices.Index(l.offers, o)
+	if i >= 0 {
+		l.offers = slices.Delete(l.offers, i, i+1)
+	}
+	l.mu.Unlock()
+	if i >= 0 {
 		o.refuse()
 	}
 }
 
-// Accept answers that the connection is accepted before it returns it: so a worker that has
-// not answered has not read a byte of it.
+// accept answers that the connection is accepted before any of it is read: so a worker that has not
+// answered has not read a byte. It returns nil if the primary is gone: then the listener will be closed.
+func (o *offer) accept() net.Conn {
+	if o.answer(true) != nil {
+		o.conn.Close()
+		return nil
+	}
+	return o.conn
+}
+
 func (l *listener) Accept() (net.Conn, error) {
 	if l.shared != nil {
 		return l.shared.Accept()
 	}
-	select {
-	case o := <-l.accepts:
-		if o.answer(true) == nil {
-			return o.conn, nil
+	for {
+		switch conn, open := <-l.nextConn(); {
+		case !open:
+			return nil, l.closedError("accept")
+		case conn != nil:
+			return conn, nil
 		}
-		o.conn.Close() // the primary is gone, and so we leave
-		<-l.closed
-	case <-l.closed:
 	}
-	return nil, l.closedError("accept")
+}
+
+// nextConn returns a channel that yields the next connection, or is closed with the listener.
+func (l *listener) nextConn() <-chan net.Conn {
+	accept := make(chan net.Conn, 1)
+	l.mu.Lock()
+	switch {
+	case len(l.offers) > 0:
+		o := l.offers[0]
+		l.offers = slices.Delete(l.offers, 0, 1)
+		l.mu.Unlock()
+		o.expiry.Stop()
+		accept <- o.accept()
+		return accept
+	case l.closed:
+		close(accept)
+	default:
+		l.accepts = append(l.accepts, accept)
+	}
+	l.mu.Unlock()
+	return accept
 }
 
 func (l *listener) closedError(op string) error {
@@ -93,17 +155,37 @@ func (l *listener) closedError(op string) error {
 
 func (l *listener) Addr() net.Addr { return l.addr }
 
-func (l *listener) Close() (err error) {
-	err = l.closedError("close")
-	l.closing.Do(func() {
-		err = nil
-		close(l.closed)
-		if l.shared != nil {
-			err = l.shared.Close()
-		}
-		l.unregister()
-	})
+func (l *listener) Close() error {
+	offers, ok := l.close()
+	if !ok {
+		return l.closedError("close")
+	}
+	for _, o := range offers {
+		o.expiry.Stop()
+		o.refuse()
+	}
+	var err error
+	if l.shared != nil {
+		err = l.shared.Close()
+	}
+	l.unregister()
 	return err
+}
+
+// close ends the calls of Accept that wait, and returns the connections that no call has taken. ok is
+// false if the listener was closed before.
+func (l *listener) close() (offers []*offer, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, false
+	}
+	l.closed = true
+	for _, accept := range l.accepts {
+		close(accept)
+	}
+	offers, l.offers, l.accepts = l.offers, nil, nil
+	return offers, true
 }
 
 // packetConn is a UDP socket that the workers share.

@@ -2,22 +2,27 @@ package cluster
 
 import (
 	"fmt"
-	"os"
+	"maps"
+	"slices"
 	"time"
 )
 
 // pendingConn is a connection between the primary's newconn and the worker's accepted. The
 // primary keeps its copy meanwhile; Node's does not, so the client of a dead worker hangs.
 type pendingConn struct {
-	conn *os.File
+	conn connFD
 	from *dispatcher
+	to   *taker
 	age  int // in ticks
 }
 
 // give sends the worker a connection. It belongs to the worker once the worker has answered.
-func (w *Worker) give(conn *os.File, from *dispatcher) {
-	seq := w.enqueue(message{Act: actConnection, Key: from.port.key}, conn)
-	w.pending[seq] = &pendingConn{conn: conn, from: from}
+func (w *Worker) give(c *pendingConn) {
+	m := w.number(message{Act: actConnection, Key: c.from.port.key})
+	w.pending[m.Seq] = c
+	if err := w.sendConn(m, c.conn); err != nil { // this process is short of descriptors
+		w.connAnswered(m.Seq, false)
+	}
 }
 
 // connAnswered handles the worker's answer to a connection. An answer to a connection that is
@@ -29,16 +34,16 @@ func (w *Worker) connAnswered(seq int64, accepted bool) (solicited bool) {
 	}
 	delete(w.pending, seq)
 	if !accepted {
-		c.from.refuse(w, c.conn)
+		c.from.refuse(c.to, c.conn)
 		return true
 	}
 	w.accepted++
 	w.lastAccepted = time.Now()
 	if w.primary.settings.Accepted != nil {
-		w.primary.settings.Accepted(w, peer(c.conn))
+		w.primary.settings.Accepted(w, c.conn.peer())
 	}
-	c.conn.Close() // a copy here would delay the end of stream that the worker sends
-	c.from.accepted(w)
+	c.conn.close() // a copy here would delay the end of stream that the worker sends
+	c.from.accepted(c.to)
 	return true
 }
 
@@ -66,7 +71,12 @@ func (w *Worker) exited() {
 	if dropped := w.primary.mailbox.forget(w); dropped > 0 {
 		w.messagesLost(dropped, ErrUnread)
 	}
-	for seq, c := range w.pending {
+	for _, out := range w.unsent {
+		out.close()
+	}
+	w.unsent = nil
+	for _, seq := range slices.Sorted(maps.Keys(w.pending)) { // the oldest first
+		c := w.pending[seq]
 		delete(w.pending, seq)
 		if w.unread {
 			c.from.abandon(c.conn)

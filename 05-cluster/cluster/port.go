@@ -52,9 +52,9 @@ func newScheduler(policy Policy, pt *port) scheduler {
 	case None:
 		return shared{pt, os.NewFile(uintptr(pt.fd), pt.key)}
 	case Sticky:
-		return newDispatcher(pt, newSticky(pt.workers))
+		return newDispatcher(pt, newSticky(pt.workers), 1)
 	default: // RoundRobin
-		return newDispatcher(pt, &roundRobin{shares: map[*Worker]share{}})
+		return newDispatcher(pt, &roundRobin{shares: map[*Worker]share{}}, maxUnaccepted)
 	}
 }
 

@@ -33,7 +33,7 @@ func TestPortWithoutWorkers(t *testing.T) {
 	pushConn(t, d)
 	require.Zero(t, age(2))
 	pt.addWorker(w, message{})
-	<-w.outgoing
+	takeUnsent(w)
 	require.GreaterOrEqual(t, givenSeq(w), int64(0))
 	require.Zero(t, age(1))
 	pt.removeWorker(w)
@@ -57,7 +57,8 @@ func TestPortData(t *testing.T) {
 		q := query{Index: index, Address: new(string), Port: new(int), AddressType: []byte("4")}
 		*q.Address = "127.0.0.1"
 		w.answerQuery(message{Where: &q, Data: []byte(data)})
-		return (<-w.outgoing).message
+		reply, _ := takeUnsent(w)
+		return reply.message
 	}
 	fork := func() *Worker {
 		w, err := p.Fork()
@@ -83,7 +84,8 @@ func TestPortWithAnyIndex(t *testing.T) {
 		q := query{Index: index, Address: new(string), Port: &port, AddressType: []byte(kind), Flags: flags}
 		*q.Address = "127.0.0.1"
 		w.answerQuery(message{Where: &q, Data: null})
-		return (<-w.outgoing).message
+		reply, _ := takeUnsent(w)
+		return reply.message
 	}
 	fork := func() *Worker {
 		w, err := p.Fork()

@@ -36,7 +36,7 @@ func (h *harness) waitsForAccept(w *Worker, conn net.Conn) (waits bool) {
 		h.Primary.mu.Lock()
 		defer h.Primary.mu.Unlock()
 		for _, c := range w.pending {
-			waits = waits || peer(c.conn).String() == conn.LocalAddr().String()
+			waits = waits || c.conn.peer().String() == conn.LocalAddr().String()
 		}
 		return waits || readable(conn)
 	})
@@ -54,6 +54,45 @@ func TestPendingConnectionRequeued(t *testing.T) {
 		require.Equal(t, workers[1].String(), body(t, conn))
 		require.Equal(t, 1, h.exitOf(workers[0]).Returned)
 	})
+}
+
+// L2: of several connections that a worker was given and has not accepted, none must be lost with
+// it, and none be answered twice.
+func TestManyPendingConnectionsRequeued(t *testing.T) {
+	eachWorker(t, func(t *testing.T, worker []string) {
+		h := startPrimary(t, Settings{}, worker...)
+		workers, address := h.fork(2)
+		workers[0].Signal(syscall.SIGSTOP)
+		clitest.RequireStopped(t, workers[0].Pid())
+		waiting := h.giveMany(workers[0], address)
+		workers[0].Signal(syscall.SIGKILL)
+		for _, conn := range waiting {
+			require.Equal(t, workers[1].String(), body(t, conn))
+		}
+		require.Equal(t, maxUnaccepted, h.exitOf(workers[0]).Returned)
+		clitest.Eventually(t, func() bool { // the client may have the answer first
+			h.Primary.mu.Lock()
+			defer h.Primary.mu.Unlock()
+			return workers[1].accepted >= len(waiting)
+		})
+		require.Equal(t, len(waiting), workers[1].accepted)
+	})
+}
+
+// giveMany connects, and gives a worker as many of the connections as it may have.
+func (h *harness) giveMany(w *Worker, address string) (conns []net.Conn) {
+	d := h.dispatcher()
+	h.Primary.mu.Lock()
+	defer h.Primary.mu.Unlock()
+	for len(w.pending) < maxUnaccepted {
+		conn := dial(h.t, "tcp", address)
+		require.NoError(h.t, sendRequest(conn))
+		conns = append(conns, conn)
+		if given := d.socket.accept(); given != noConn { // else the wait goroutine has it
+			d.give(given, w)
+		}
+	}
+	return conns
 }
 
 // L2: if there is no other worker, the connection must wait for the next worker.

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"cmp"
-	"os"
 	"slices"
 )
 
@@ -10,12 +9,12 @@ import (
 // long time it does not get all of them.
 const maxMissed = 8
 
-// roundRobin is the picker of RoundRobin: the oldest connection goes to the idle worker that had
+// roundRobin is the picker of RoundRobin: the oldest connection goes to the ready worker that had
 // the fewest, and among several of these to the worker served least recently. The primary may
 // read that a worker has accepted only after the client's next connection; that changes no
 // worker's share. Node chooses the worker that has been idle longest, which favours faster workers.
 type roundRobin struct {
-	queue  []*os.File
+	queue  []connFD
 	given  int // connections so far
 	most   int // turns of the worker that had most
 	shares map[*Worker]share
@@ -24,14 +23,14 @@ type roundRobin struct {
 // share is how many turns a worker had, and when it had the last one.
 type share struct{ turns, last int }
 
-func (r *roundRobin) push(conn *os.File) { r.queue = append(r.queue, conn) }
+func (r *roundRobin) push(conn connFD) { r.queue = append(r.queue, conn) }
 
-func (r *roundRobin) pick(idle, _ []*Worker) (conn *os.File, w *Worker) {
+func (r *roundRobin) pick(ready, _ []*Worker) (conn connFD, w *Worker) {
 	if len(r.queue) == 0 {
-		return nil, nil
+		return noConn, nil
 	}
 	conn, r.queue = r.queue[0], r.queue[1:]
-	w = slices.MinFunc(idle, func(a, b *Worker) int {
+	w = slices.MinFunc(ready, func(a, b *Worker) int {
 		return cmp.Or(cmp.Compare(r.turns(a), r.turns(b)), cmp.Compare(r.shares[a].last, r.shares[b].last))
 	})
 	r.given++
@@ -54,7 +53,7 @@ func (r *roundRobin) add(w *Worker) {
 func (r *roundRobin) remove(w *Worker) { delete(r.shares, w) }
 func (r *roundRobin) len() int         { return len(r.queue) }
 
-func (r *roundRobin) clear() (all []*os.File) {
+func (r *roundRobin) clear() (all []connFD) {
 	all, r.queue = r.queue, nil
 	return all
 }

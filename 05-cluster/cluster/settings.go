@@ -95,5 +95,5 @@ func (s Settings) tick() time.Duration {
 // channel returns the bounds of the channel to a worker, which keep a hostile worker from using
 // much of our memory. A worker may send what it likes: what is too much is skipped.
 func (s Settings) channel() ipc.Config {
-	return ipc.Config{Cluster: true, Skip: true, MaxLine: s.MaxMessage, MaxInbox: 4 * s.MaxMessage}
+	return ipc.Config{Cluster: true, Poll: true, Skip: true, MaxLine: s.MaxMessage, MaxInbox: 4 * s.MaxMessage}
 }

@@ -63,7 +63,7 @@ func (h *harness) awaitIdle(workers int) {
 	clitest.Eventually(h.t, func() bool {
 		d.changed.L.Lock()
 		defer d.changed.L.Unlock()
-		return len(d.idle) == workers
+		return len(d.ready()) == workers && d.pending == 0
 	})
 }
 

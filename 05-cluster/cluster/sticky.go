@@ -5,7 +5,6 @@ import (
 	"hash/maphash"
 	"maps"
 	"net/netip"
-	"os"
 	"slices"
 )
 
@@ -27,7 +26,7 @@ type bucket uint16
 
 // queuedConn is a connection with the bucket of its client.
 type queuedConn struct {
-	conn   *os.File
+	conn   connFD
 	bucket bucket
 }
 
@@ -40,8 +39,8 @@ func newSticky(workers map[*Worker]bool) *sticky {
 	}
 }
 
-func (s *sticky) push(conn *os.File) {
-	s.queue = append(s.queue, queuedConn{conn, s.bucketOf(peer(conn).Addr())})
+func (s *sticky) push(conn connFD) {
+	s.queue = append(s.queue, queuedConn{conn, s.bucketOf(conn.peer().Addr())})
 }
 
 func (s *sticky) bucketOf(client netip.Addr) bucket {
@@ -51,7 +50,7 @@ func (s *sticky) bucketOf(client netip.Addr) bucket {
 // pick removes the first connection for a worker that is idle, or that has refused: then another
 // worker gets it, for once. If there is none, and too many wait, the first of all goes to an idle
 // worker: one slow worker must not stop the port.
-func (s *sticky) pick(idle, refused []*Worker) (*os.File, *Worker) {
+func (s *sticky) pick(idle, refused []*Worker) (connFD, *Worker) {
 	for i, c := range s.queue {
 		w := s.owner(c.bucket)
 		if slices.Contains(refused, w) {
@@ -64,10 +63,10 @@ func (s *sticky) pick(idle, refused []*Worker) (*os.File, *Worker) {
 	if len(s.queue) > maxQueue {
 		return s.take(0), idle[0]
 	}
-	return nil, nil
+	return noConn, nil
 }
 
-func (s *sticky) take(i int) *os.File {
+func (s *sticky) take(i int) connFD {
 	conn := s.queue[i].conn
 	s.queue = slices.Delete(s.queue, i, i+1)
 	return conn
@@ -96,7 +95,7 @@ func (s *sticky) remove(w *Worker) {
 
 func (s *sticky) len() int { return len(s.queue) }
 
-func (s *sticky) clear() (all []*os.File) {
+func (s *sticky) clear() (all []connFD) {
 	for _, c := range s.queue {
 		all = append(all, c.conn)
 	}

@@ -38,11 +38,9 @@ func fakeSticky(t *testing.T) (p *Primary, a, b *Worker, d *dispatcher, s *stick
 }
 
 // pushConnFrom queues a connection from this bucket.
-func pushConnFrom(t *testing.T, d *dispatcher, b bucket) *os.File {
+func pushConnFrom(t *testing.T, d *dispatcher, b bucket) connFD {
 	t.Helper()
-	conn, other, err := os.Pipe()
-	require.NoError(t, err)
-	t.Cleanup(func() { conn.Close(); other.Close() })
+	conn := newConn(t)
 	d.push(conn)
 	s := d.picker.(*sticky)
 	s.queue[len(s.queue)-1].bucket = b
@@ -95,9 +93,9 @@ func TestStickyOvertakes(t *testing.T) {
 	pushConnFrom(t, d, 10)
 	third := pushConnFrom(t, d, 20)
 	conn, _ := givenConn(a)
-	require.Same(t, first, conn)
+	require.Equal(t, first, conn)
 	conn, _ = givenConn(b)
-	require.Same(t, third, conn)
+	require.Equal(t, third, conn)
 	require.Equal(t, 1, d.picker.len())
 }
 
@@ -105,13 +103,13 @@ func TestStickyOvertakes(t *testing.T) {
 func TestStickyOrder(t *testing.T) {
 	_, a, b, d, s := fakeSticky(t)
 	s.ownersOf(10, 20, 30)
-	var arrived []*os.File
+	var arrived []connFD
 	var served []int
 	for range 4 {
 		arrived = append(arrived, pushConnFrom(t, d, 10), pushConnFrom(t, d, 30)) // a owns both buckets
 		pushConnFrom(t, d, 20)
 	}
-	for conn, seq := givenConn(a); conn != nil; conn, seq = givenConn(a) {
+	for conn, seq := givenConn(a); conn != noConn; conn, seq = givenConn(a) {
 		served = append(served, slices.Index(arrived, conn))
 		a.connAnswered(seq, true)
 	}
@@ -130,18 +128,18 @@ func TestStickyRefused(t *testing.T) {
 	waits := s.queue[0]
 	a.connAnswered(seq, false)
 	conn, seq := givenConn(b)
-	require.Same(t, waits.conn, conn)
+	require.Equal(t, waits.conn, conn)
 	b.connAnswered(seq, true)
 	conn, seq = givenConn(a)
-	require.Same(t, refused, conn, "b has accepted, so a may have room")
+	require.Equal(t, refused, conn, "b has accepted, so a may have room")
 	a.connAnswered(seq, false)
 	conn, seq = givenConn(b)
-	require.Same(t, refused, conn)
+	require.Equal(t, refused, conn)
 	b.connAnswered(seq, false)
 	require.Equal(t, 1, d.picker.len(), "both are full")
-	d.retry(a)
+	d.retry(d.taker(a))
 	conn, seq = givenConn(a)
-	require.Same(t, refused, conn)
+	require.Equal(t, refused, conn)
 	a.connAnswered(seq, true)
 	require.Empty(t, cmp.Diff([]int{a.ID()}, s.ownersOf(waits.bucket)))
 }
@@ -149,9 +147,9 @@ func TestStickyRefused(t *testing.T) {
 // After a worker is gone, the connections that wait for it must go to another worker, and
 // so must the connection that it had not accepted.
 func TestStickyReturned(t *testing.T) {
-	for how, returns := range map[string]func(d *dispatcher, a *Worker, conn *os.File, seq int64){
-		"dead":    func(d *dispatcher, _ *Worker, conn *os.File, _ int64) { d.requeue(conn) },
-		"leaving": func(_ *dispatcher, a *Worker, _ *os.File, seq int64) { a.connAnswered(seq, false) },
+	for how, returns := range map[string]func(d *dispatcher, a *Worker, conn connFD, seq int64){
+		"dead":    func(d *dispatcher, _ *Worker, conn connFD, _ int64) { d.requeue(conn) },
+		"leaving": func(_ *dispatcher, a *Worker, _ connFD, seq int64) { a.connAnswered(seq, false) },
 	} {
 		t.Run(how, func(t *testing.T) {
 			p, a, b, d, _ := fakeSticky(t)
@@ -165,7 +163,7 @@ func TestStickyReturned(t *testing.T) {
 			p.addWorker(t) // an idle worker that is not the owner
 			b.connAnswered(first, true)
 			conn, _ := givenConn(b)
-			require.Same(t, returned, conn)
+			require.Equal(t, returned, conn)
 			require.Equal(t, 1, d.pending)
 		})
 	}
@@ -185,7 +183,7 @@ func TestStickyMaxQueue(t *testing.T) {
 	pushConn(t, d)
 	require.Equal(t, maxQueue, d.picker.len())
 	conn, seq := givenConn(b)
-	require.Same(t, first.conn, conn)
+	require.Equal(t, first.conn, conn)
 	require.Same(t, a, d.picker.(*sticky).owners[first.bucket])
 	b.connAnswered(seq, true)
 	require.Equal(t, int64(-1), givenSeq(b))
@@ -195,7 +193,7 @@ func TestStickyMaxQueue(t *testing.T) {
 	b.connAnswered(seq, true)
 	own := pushConnFrom(t, d, first.bucket+1)
 	conn, _ = givenConn(b)
-	require.Same(t, own, conn)
+	require.Equal(t, own, conn)
 }
 
 // Connections that are rejected must be reset, in the primary and in the kernel's queue,
@@ -256,7 +254,7 @@ func TestStickyClientAddress(t *testing.T) {
 			file, err := conn.(interface{ File() (*os.File, error) }).File()
 			require.NoError(t, err)
 			defer file.Close()
-			require.Equal(t, test.want, peer(file).Addr())
+			control(file, func(fd int) { require.Equal(t, test.want, connFD(fd).peer().Addr()) })
 		})
 	}
 }

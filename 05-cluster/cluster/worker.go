@@ -10,16 +10,11 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"playing-with-processes/internal/ipc"
 	"playing-with-processes/internal/supervise"
 )
 
 const (
-	// maxOutgoing is how many messages may wait for a worker that does not read. A worker
-	// that reads has a connection of each port to answer, and a few replies.
-	maxOutgoing = 256
 	// maxPorts keeps a worker from using up the primary's descriptors.
 	maxPorts = 64
 	// maxData is how much the servers of a port may share. TLS ticket keys are 96 bytes.
@@ -32,9 +27,9 @@ const (
 
 // Worker is a worker as its primary sees it.
 type Worker struct {
-	primary  *Primary
-	process  *supervise.Worker
-	outgoing chan outgoing
+	primary *Primary
+	process *supervise.Worker
+	more    chan struct{} // signals that unsent is not empty
 
 	// The primary's mu guards these.
 	joined       bool // it has sent online
@@ -42,26 +37,21 @@ type Worker struct {
 	pending      map[int64]*pendingConn // by the seq of their message
 	accepted     int                    // connections so far
 	lastAccepted time.Time
-	unread       bool // the channel was ended before all of its messages were read
-	returned     int  // connections that it had not accepted when it ended
-	lost         int  // messages that Messages does not yield
+	unread       bool       // the channel was ended before all of its messages were read
+	returned     int        // connections that it had not accepted when it ended
+	lost         int        // messages that Messages does not yield
+	unsent       []outgoing // for writeLoop, in order
 
 	stalled atomic.Bool // its channel is not read, because its part of the mailbox is full
 }
 
-// outgoing is a message that waits for writeLoop.
-type outgoing struct {
-	message message
-	handle  syscall.Conn // or nil
-}
-
 func newWorker(p *Primary, process *supervise.Worker) *Worker {
 	return &Worker{
-		primary:  p,
-		process:  process,
-		outgoing: make(chan outgoing, maxOutgoing),
-		ports:    map[string]*port{},
-		pending:  map[int64]*pendingConn{},
+		primary: p,
+		process: process,
+		more:    make(chan struct{}, 1),
+		ports:   map[string]*port{},
+		pending: map[int64]*pendingConn{},
 	}
 }
 
@@ -163,7 +153,7 @@ func (w *Worker) messageNotRead(err error) {
 // tellSlot tells the worker that it has its slot now. It is written at once, before any message to
 // the worker in that slot.
 func (w *Worker) tellSlot(slot int) {
-	w.write(outgoing{message{Cmd: command, Act: actSlot, Slot: &slot}, nil})
+	w.write(outgoing{message: message{Cmd: command, Act: actSlot, Slot: &slot}})
 }
 
 // answerQuery lets the worker listen, or says why not. Like Node, it does not answer a worker
@@ -227,56 +217,6 @@ func (w *Worker) handleLeave(seq int64) {
 		w.leavePorts()
 		w.process.MarkLeaving()
 	}
-}
-
-// enqueue numbers a message and queues it, with a handle or nil, for writeLoop. It never
-// blocks: a worker that does not read is killed.
-func (w *Worker) enqueue(m message, handle syscall.Conn) (seq int64) {
-	m.Cmd, m.Seq = command, w.primary.seq
-	w.primary.seq++
-	select {
-	case w.outgoing <- outgoing{m, handle}:
-	default:
-		w.process.KillBecause("it does not read its channel")
-	}
-	return m.Seq
-}
-
-// writeLoop is a goroutine that writes to the worker until its process has ended.
-func (w *Worker) writeLoop() {
-	for {
-		select {
-		case out := <-w.outgoing:
-			w.write(out)
-		case <-w.process.Done():
-			return
-		}
-	}
-}
-
-func (w *Worker) write(out outgoing) {
-	if out.handle == nil {
-		w.process.Send(context.Background(), ipc.ClusterMessage{Message: out.message})
-		return
-	}
-	err := w.process.SendHandle(context.Background(), ipc.ClusterMessage{Message: out.message}, out.handle)
-	if err != nil && !errors.Is(err, ipc.ErrClosed) {
-		w.primary.mu.Lock()
-		defer w.primary.mu.Unlock()
-		w.handleLost(out.message)
-	}
-}
-
-// handleLost handles a message whose handle has not arrived, because one side is short of
-// descriptors: another worker gets the connection, or the query gets an error.
-func (w *Worker) handleLost(m message) {
-	if m.Ack == nil {
-		w.connAnswered(m.Seq, false)
-		return
-	}
-	w.closePort(m.Key)
-	m.Errno = errnoOf(unix.EMFILE)
-	w.enqueue(m, nil)
 }
 
 func isAny(err error, targets ...error) bool {

@@ -1,0 +1,44 @@
+package cluster
+
+import "time"
+
+// taker is a worker that takes the connections of a dispatcher.
+type taker struct {
+	worker     *Worker
+	unaccepted int       // connections that it was given and has not answered
+	since      time.Time // when it got the first of them, or answered the last one before
+	refused    bool      // it has refused a connection, and may have no room
+	retry      *time.Timer
+}
+
+// idle reports whether it has no connection and would not refuse one.
+func (t *taker) idle() bool { return t.unaccepted == 0 && !t.refused }
+
+// hasRoom reports whether it may have one more connection, if it may have this many.
+func (t *taker) hasRoom(most int) bool {
+	if t.refused || t.unaccepted >= most {
+		return false
+	}
+	return t.unaccepted == 0 || time.Since(t.since) < stuckAfter
+}
+
+func (t *taker) given() {
+	if t.unaccepted == 0 {
+		t.since = time.Now()
+	}
+	t.unaccepted++
+}
+
+func (t *taker) answered() {
+	t.unaccepted--
+	t.since = time.Now()
+}
+
+// refuse has retry called after a pause.
+func (t *taker) refuse(retry func()) {
+	t.refused = true
+	if t.retry != nil {
+		t.retry.Stop() // it would come too early now
+	}
+	t.retry = time.AfterFunc(refusedPause, retry)
+}

@@ -1,0 +1,83 @@
+package cluster
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// fakeBusy returns a fake primary with two workers that may have three unaccepted connections each.
+func fakeBusy(t *testing.T) (a, b *Worker, d *dispatcher) {
+	t.Helper()
+	p := fakePrimary(t)
+	a, d = p.addWorker(t)
+	b, _ = p.addWorker(t)
+	d.most = 3
+	return a, b, d
+}
+
+// While no worker is idle, the worker with the fewest unaccepted connections must get the next, up
+// to the limit. The others wait.
+func TestSeveralUnaccepted(t *testing.T) {
+	a, b, d := fakeBusy(t)
+	for i := range 8 {
+		for _, taker := range d.takers {
+			taker.since = time.Now() // on a busy machine, they must not count as stuck
+		}
+		pushConn(t, d)
+		require.Equal(t, min(i/2+1, 3), max(len(a.pending), len(b.pending)))
+	}
+	require.Equal(t, 2, d.picker.len())
+	first := givenSeq(a)
+	require.Equal(t, []int64{first + 2, first + 4}, []int64{givenSeq(a), givenSeq(a)}, "the workers took turns")
+	a.connAnswered(first, true)
+	require.Equal(t, 1, d.picker.len())
+	require.Len(t, a.pending, 3)
+	require.Len(t, b.pending, 3)
+}
+
+// An idle worker must get a connection before a worker that has not accepted its last one.
+func TestIdleWorkerFirst(t *testing.T) {
+	a, b, d := fakeBusy(t)
+	pushConn(t, d)
+	for range 4 {
+		pushConn(t, d)
+		require.True(t, b.connAnswered(givenSeq(b), true))
+	}
+	require.Len(t, a.pending, 1)
+}
+
+// A worker that has left a connection unaccepted for a while must get no other one until it answers.
+func TestStuckWorkerGetsNoMore(t *testing.T) {
+	a, b, d := fakeBusy(t)
+	pushConn(t, d)
+	pushConn(t, d)
+	for _, taker := range d.takers {
+		taker.since = time.Now().Add(-stuckAfter)
+	}
+	pushConn(t, d)
+	pushConn(t, d)
+	require.Equal(t, 2, d.picker.len())
+	givenSeq(a)
+	b.connAnswered(givenSeq(b), true)
+	require.Len(t, a.pending, 1)
+	require.Len(t, b.pending, 2, "it is alive")
+	require.Zero(t, d.picker.len())
+}
+
+// A worker that refuses one of several connections must get no other one for a while, and keep what
+// it has.
+func TestRefusesOneOfSeveral(t *testing.T) {
+	a, b, d := fakeBusy(t)
+	for range 4 {
+		pushConn(t, d)
+	}
+	first := givenSeq(a)
+	require.True(t, a.connAnswered(first, false))
+	require.Len(t, a.pending, 1)
+	require.Len(t, b.pending, 3, "the other worker has the connection")
+	require.Equal(t, []int{a.ID()}, idsOf(d.refused()))
+	require.True(t, a.connAnswered(givenSeq(a), true))
+	require.Empty(t, d.refused(), "it has room again")
+}
