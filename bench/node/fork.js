@@ -1,0 +1,24 @@
+// How many milliseconds pass between the call of fork and the first message of the child.
+const { fork } = require('node:child_process')
+const { seconds, done } = require('./measure.js')
+
+if (process.send) {
+  process.send('hello')
+  process.on('disconnect', () => process.exit())
+} else {
+  const begun = performance.now()
+  let spent = 0
+  let forks = 0
+  const next = () => {
+    if (forks > 0 && performance.now() - begun >= seconds * 1000) return done(spent / forks)
+    const start = performance.now()
+    const child = fork(__filename)
+    child.once('message', () => {
+      spent += performance.now() - start
+      forks++
+      child.disconnect()
+    })
+    child.once('exit', next)
+  }
+  next()
+}

@@ -1,0 +1,6 @@
+// An ordinary server. It answers hello, or its pid at /pid.
+const http = require('node:http')
+
+http.createServer((request, response) => {
+  response.end(request.url === '/pid' ? `${process.pid}\n` : 'hello\n')
+}).listen(0, '127.0.0.1')

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// result is a measured row: the values of its contenders, each with as many rounds.
+type result struct {
+	row
+	values map[string][]float64
+}
+
+// measureRow measures the contenders in turn, round by round, so that what else the machine does
+// slows all of them down. One that fails is left out.
+func measureRow(ctx context.Context, r row, o options) result {
+	res := result{r, map[string][]float64{}}
+	contenders := slices.Clone(r.contenders)
+	for range min(o.rounds, r.maxRounds()) {
+		contenders = slices.DeleteFunc(contenders, func(c contender) bool {
+			if ctx.Err() != nil {
+				return true
+			}
+			value, err := c.measure(ctx, o.time)
+			if err != nil {
+				fmt.Fprintf(os.Stderr, "%s: %s is left out: %v\n", r.title.En, c.who, err)
+				delete(res.values, c.who)
+				return true
+			}
+			res.values[c.who] = append(res.values[c.who], value)
+			return false
+		})
+	}
+	return res
+}
+
+// measure runs the command. It ends after some time in any case, and so does all that it has
+// started: what is in its process group at once, and workers with their primary.
+func (c contender) measure(ctx context.Context, length time.Duration) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second+10*length)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, c.command[0], c.command[1:]...)
+	var output, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &complaints
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%g", secondsVariable, length.Seconds()))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return 0, fmt.Errorf("%w: %s", err, lastLine(complaints.String()))
+	}
+	return strconv.ParseFloat(strings.TrimSpace(output.String()), 64)
+}
+
+func lastLine(text string) string {
+	text = strings.TrimSpace(text)
+	return text[strings.LastIndexByte(text, '\n')+1:]
+}
+
+// yardstick is the contender to which the others are compared: Node 26, or the Node on PATH.
+func (res result) yardstick() string {
+	for _, who := range []string{"node26", "node"} {
+		if len(res.values[who]) > 0 {
+			return who
+		}
+	}
+	return ""
+}
+
+// ratio returns how a contender compares with the yardstick.
+func (res result) ratio(who string) (s summary, ok bool) {
+	quotients := ratios(res.values[who], res.values[res.yardstick()])
+	if len(quotients) == 0 {
+		return s, false
+	}
+	return summarize(quotients), true
+}
+
+// judged returns what the goal is about: the ratio, or the value itself.
+func (res result) judged() (s summary, ok bool) {
+	if !res.absolute {
+		return res.ratio("go")
+	}
+	if len(res.values["go"]) == 0 {
+		return s, false
+	}
+	return summarize(res.values["go"]), true
+}
+
+// met reports whether this project reaches the goal of the row.
+func (res result) met() bool {
+	s, ok := res.judged()
+	if res.larger {
+		return ok && s.Median >= res.goal
+	}
+	return ok && s.Median <= res.goal
+}
