@@ -9,10 +9,10 @@ FUZZTIME ?= 1m
 export GORACE ?= atexit_sleep_ms=0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build test stress soak lint fuzz bench demo docs translated
+.PHONY: help build test stress soak lint fuzz bench bench-all runtimes demo docs translated
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 build: ## the chapters' programs, into bin/
 	$(GO) build -o bin/ ./0*
@@ -37,7 +37,7 @@ lint: ## vet for Linux and macOS, and staticcheck
 	GOOS=linux $(GO) vet ./...
 	GOOS=darwin $(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
-	cd bench && $(GO) vet ./...
+	cd bench && GOOS=linux $(GO) vet ./... && GOOS=darwin $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
 
 fuzz: ## each fuzz target for FUZZTIME (1m)
 	$(GO) test -run '^$$' -fuzz '^FuzzLines$$' -fuzztime $(FUZZTIME) ./internal/ipc
@@ -45,8 +45,16 @@ fuzz: ## each fuzz target for FUZZTIME (1m)
 	$(GO) test -run '^$$' -fuzz '^FuzzArguments$$' -fuzztime $(FUZZTIME) ./02-four-spawn-methods
 	$(GO) test -run '^$$' -fuzz '^FuzzLaws$$' -fuzztime $(FUZZTIME) ./internal/restart
 
-bench: ## what channel and cluster cost; see also bench/compare
-	cd bench && $(GO) test -run '^$$' -bench .
+# bench/compare and cd bench && go test -bench . measure a change of this project in less time.
+bench: ## what channel and cluster cost, beside Node and Bun: docs/benchmarks.md, in some six minutes
+	cd bench && $(GO) build -o bin/ ./... && bin/bench $(BENCHFLAGS)
+	$(GO) test ./docs -run TestTranslations -translated docs/benchmarks.md
+
+bench-all: ## the same with more contenders, and 1 to 16 workers
+	$(MAKE) bench BENCHFLAGS=-all
+
+runtimes: ## the runtimes that bench compares with, 300 MB, into bench/runtimes
+	cd bench/runtimes && npm ci --ignore-scripts --no-audit --no-fund
 
 docs: ## renew the code and the transcripts that the pages show
 	$(GO) test ./docs -update

@@ -1,40 +1,35 @@
-// Package bench measures what the channel and the cluster cost. It is a module of its own, so
-// that its needs stay out of go.mod.
-//
-// The machine is always a little busy, so one figure says little. The script compare runs
-// these benchmarks in turn with those of another version, and shows by how much they differ.
-package bench
+package main
 
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"testing"
-
-	"playing-with-processes/05-cluster/cluster"
 )
 
-// roles are what this test binary does as a child.
-var roles = map[string]func() error{
-	"echo":  echo,
-	"count": count,
-	"greet": greet,
-	"take":  take,
-	"load":  load,
-}
-
+// The benchmarks measure this project alone, in little time and with a profile if you like. The
+// machine is always a little busy, so one figure says little. The script compare runs them in
+// turn with those of another version, and shows by how much they differ.
 func TestMain(m *testing.M) {
-	var role func() error
-	switch {
-	case !cluster.IsPrimary():
-		role = serve
-	case len(os.Args) > 1:
-		role = roles[os.Args[1]]
+	if len(os.Args) > 2 && os.Args[1] == "role" {
+		if err := runRole(os.Args[2], os.Args[3:]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
 	}
-	if role == nil {
-		os.Exit(m.Run())
-	}
-	if err := role(); err != nil {
+	build := exec.Command("go", "build", "-o", "bin/", "./...")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func fatal(b *testing.B, err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
 	}
 }

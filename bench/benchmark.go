@@ -9,34 +9,39 @@ import (
 // benchmark measures the rows, and prints them or writes the page.
 func benchmark(ctx context.Context, o options) error {
 	t := table{available(o.all), o.all}
+	rows := t.rows(o.row)
 	var results []result
-	for _, r := range t.rows() {
-		if o.row != nil && !o.row.MatchString(r.title.En) {
-			continue
+	for begin := 0; begin < len(rows); {
+		end := begin + 1
+		for end < len(rows) && rows[end].with != "" && rows[end].with == rows[begin].with {
+			end++
 		}
-		fmt.Fprintf(os.Stderr, "%s\n", r.title.En)
-		res := measureRow(ctx, r, o)
+		for i, r := range rows[begin:end] {
+			fmt.Fprintf(os.Stderr, "%d of %d: %s\n", begin+i+1, len(rows), r.title.En)
+		}
+		measured := measureRows(ctx, rows[begin:end], o)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		results = append(results, res)
 		if o.row != nil {
-			printResult(res)
+			printResults(measured)
 		}
+		results = append(results, measured...)
+		begin = end
 	}
-	return nil
+	if o.row != nil {
+		return nil
+	}
+	return writePages(results, describeMachine(t.runtimes), o)
 }
 
-func printResult(res result) {
-	fmt.Printf("%s (%s), goal %v\n", res.title.En, res.unit.En, res.goal)
-	for _, n := range names {
-		if values := res.values[n.who]; len(values) > 0 {
-			s := summarize(values)
-			line := fmt.Sprintf("  %-22s %10.4g  (%.4g to %.4g)", n.name.En, s.Median, s.Min, s.Max)
-			if ratio, ok := res.ratio(n.who); ok {
-				line += fmt.Sprintf("   ×%.2f (%.2f to %.2f)", ratio.Median, ratio.Min, ratio.Max)
-			}
-			fmt.Println(line)
+// printResults prints rows for a terminal.
+func printResults(results []result) {
+	for _, res := range results {
+		v := res.view(english)
+		fmt.Printf("%s, %s; goal %s: %s\n", v.Title, v.Unit, v.Goal, v.Verdict)
+		for _, line := range v.Lines {
+			fmt.Printf("  %-22s %10s  %-20s  ×%-6s  %s\n", line.Who, line.Median, line.Range, line.Ratio, line.RatioRange)
 		}
 	}
 }

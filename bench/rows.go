@@ -1,6 +1,10 @@
 package main
 
-import "slices"
+import (
+	"fmt"
+	"regexp"
+	"slices"
+)
 
 // row is what is measured.
 type row struct {
@@ -10,6 +14,8 @@ type row struct {
 	larger   bool    // is better
 	goal     float64 // for the ratio to Node 26, or for the value
 	absolute bool    // the goal is for the value
+	with     string  // rows with the same word are measured together
+	workers  int     // of a row of the sweep
 	once     bool    // one round is long enough
 	bound    text    // what the figure cannot pass
 	note     text    // of a row that misses its goal: why, and what was tried
@@ -34,13 +40,14 @@ var (
 	share        = text{"of a fair share", "平均份额的倍数"}
 )
 
-// rows returns all rows. Those that are only for -all come last.
-func (t table) rows() []row {
+// rows returns the rows whose title matches, or all if match is nil. Those that are only for -all
+// come last.
+func (t table) rows(match *regexp.Regexp) []row {
 	all := slices.Concat(t.roundTrips(), t.oneWay(), t.handles(), t.processes(), t.requests(), t.deaths())
 	if t.all {
 		all = append(all, t.sweep()...)
 	}
-	return all
+	return slices.DeleteFunc(all, func(r row) bool { return match != nil && !match.MatchString(r.title.En) })
 }
 
 func (t table) roundTrips() []row {
@@ -68,7 +75,7 @@ func (t table) oneWay() []row {
 	one := func(en, zh string, goal float64, bound text, line, floor, size string) row {
 		return row{
 			group: "channel", title: text{"one way, " + en, "单向，" + zh}, unit: perSecond, larger: true,
-			goal: goal, bound: bound, contenders: t.channel("oneway "+line, floor, "oneway.js "+size),
+			goal: goal, bound: bound, with: size, contenders: t.channel("oneway "+line, floor, "oneway.js "+size),
 		}
 	}
 	return []row{
@@ -77,10 +84,10 @@ func (t table) oneWay() []row {
 		one("1 KiB, Send", "1 KiB，Send", 1.3, calls, "-size 1024", "oneway -size 1024", "1024"),
 		one("1 KiB, batches of 64", "1 KiB，每批 64 条", 2.5, codec, "-size 1024 -batch 64", "oneway -size 1024 -batch 64", "1024"),
 		one("1 KiB, decoded into any", "1 KiB，解码为 any", 1.1, codec, "-size 1024 -as any", "", "1024"),
-		one("64 KiB", "64 KiB", 1.4, codec, "-size 65536", "oneway -size 65536", "65536"),
-		one("1 MiB", "1 MiB", 1.8, codec, "-size 1048576", "oneway -size 1048576", "1048576"),
 		one("1 KiB of JSON, not decoded", "1 KiB 现成的 JSON，不解码", 1.8, receiver, "-size 1024 -as raw", "", "1024"),
+		one("64 KiB", "64 KiB", 1.4, codec, "-size 65536", "oneway -size 65536", "65536"),
 		one("64 KiB of JSON, not decoded", "64 KiB 现成的 JSON，不解码", 2, receiver, "-size 65536 -as raw", "", "65536"),
+		one("1 MiB", "1 MiB", 1.8, codec, "-size 1048576", "oneway -size 1048576", "1048576"),
 		one("1 MiB of JSON, not decoded", "1 MiB 现成的 JSON，不解码", 2.5, receiver, "-size 1048576 -as raw", "", "1048576"),
 	}
 }
@@ -125,20 +132,15 @@ func (t table) processes() []row {
 
 func (t table) requests() []row {
 	bound := text{"the kernel's TCP connections; the clients use the same CPUs", "内核的 TCP 连接；客户端占用同样的 CPU"}
-	others := func(line string) []contender {
-		more := []contender{measure("none", line+" bin/server -policy none"), measure("single", line+" bin/server -policy single")}
-		if t.all {
-			more = append(more, measure("reuseport", line+" bin/server -policy reuseport"), measure("prefork", line+" bin/prefork"))
-		}
-		return more
-	}
 	return []row{{
 		group: "cluster",
+		with:  "requests",
 		title: text{"cluster rr, a new connection per request", "cluster 轮询，每个请求一个新连接"},
 		unit:  perSecond, larger: true, goal: 2, bound: bound,
-		contenders: append(t.cluster("requests"), others("requests")...),
+		contenders: append(t.cluster("requests"), t.servers("requests")...),
 	}, {
 		group: "cluster",
+		with:  "requests",
 		title: text{"cluster rr, Node workers under the Go primary", "cluster 轮询，Go 主进程下的 Node 工作进程"},
 		unit:  perSecond, larger: true, goal: 1.2, bound: text{"Node's server", "Node 的服务器"},
 		contenders: t.nodeWorkers(),
@@ -146,8 +148,17 @@ func (t table) requests() []row {
 		group: "cluster",
 		title: text{"cluster rr, keep-alive", "cluster 轮询，keep-alive"},
 		unit:  perSecond, larger: true, goal: 1.4, bound: text{"net/http; the clients use the same CPUs", "net/http；客户端占用同样的 CPU"},
-		contenders: append(t.cluster("requests -keepalive"), others("requests -keepalive")...),
+		contenders: append(t.cluster("requests -keepalive"), t.servers("requests -keepalive")...),
 	}}
+}
+
+// servers are the same server with other ways to share its work.
+func (t table) servers(line string) []contender {
+	all := []contender{measure("none", line+" bin/server -policy none"), measure("single", line+" bin/server -policy single")}
+	if t.all {
+		all = append(all, measure("reuseport", line+" bin/server -policy reuseport"), measure("prefork", line+" bin/prefork"))
+	}
+	return all
 }
 
 // nodeWorkers are the same Node workers under both primaries.
@@ -186,5 +197,19 @@ func (t table) deaths() []row {
 	}}
 }
 
+// sweepWorkers are the numbers of workers for which a plot shows the requests per second.
+var sweepWorkers = []int{1, 2, 4, 8, 16}
+
 // sweep is how many requests 1 to 16 workers answer.
-func (t table) sweep() []row { return nil }
+func (t table) sweep() (all []row) {
+	for _, n := range sweepWorkers {
+		line := fmt.Sprintf("requests -workers %d", n)
+		all = append(all, row{
+			group: "sweep",
+			title: text{fmt.Sprintf("workers: %d", n), fmt.Sprintf("工作进程：%d", n)},
+			unit:  perSecond, larger: true, workers: n,
+			contenders: append(t.cluster(line), t.servers(line)...),
+		})
+	}
+	return all
+}

@@ -19,28 +19,51 @@ type result struct {
 	values map[string][]float64
 }
 
-// measureRow measures the contenders in turn, round by round, so that what else the machine does
-// slows all of them down. One that fails is left out.
-func measureRow(ctx context.Context, r row, o options) result {
-	res := result{r, map[string][]float64{}}
-	contenders := slices.Clone(r.contenders)
-	for range min(o.rounds, r.maxRounds()) {
-		contenders = slices.DeleteFunc(contenders, func(c contender) bool {
+// measureRows measures the contenders of some rows in turn, round by round, so that what else the
+// machine does slows all of them down. What several rows have in common is measured once. A
+// contender that fails is left out.
+func measureRows(ctx context.Context, rows []row, o options) (results []result) {
+	commands := distinct(rows)
+	values := map[string][]float64{}
+	for range min(o.rounds, rows[0].maxRounds()) {
+		commands = slices.DeleteFunc(commands, func(c contender) bool {
 			if ctx.Err() != nil {
 				return true
 			}
 			value, err := c.measure(ctx, o.time)
 			if err != nil {
-				fmt.Fprintf(os.Stderr, "%s: %s is left out: %v\n", r.title.En, c.who, err)
-				delete(res.values, c.who)
+				fmt.Fprintf(os.Stderr, "  %s is left out: %v\n", nameOf(c.who).En, err)
+				delete(values, c.key())
 				return true
 			}
-			res.values[c.who] = append(res.values[c.who], value)
+			values[c.key()] = append(values[c.key()], value)
 			return false
 		})
 	}
-	return res
+	for _, r := range rows {
+		res := result{r, map[string][]float64{}}
+		for _, c := range r.contenders {
+			res.values[c.who] = values[c.key()]
+		}
+		results = append(results, res)
+	}
+	return results
 }
+
+// distinct returns the contenders of the rows, each once.
+func distinct(rows []row) (all []contender) {
+	for _, r := range rows {
+		for _, c := range r.contenders {
+			if !slices.ContainsFunc(all, func(other contender) bool { return other.key() == c.key() }) {
+				all = append(all, c)
+			}
+		}
+	}
+	return all
+}
+
+// key is the same for contenders that do the same.
+func (c contender) key() string { return strings.Join(c.command, " ") }
 
 // measure runs the command. It ends after some time in any case, and so does all that it has
 // started: what is in its process group at once, and workers with their primary.
@@ -53,7 +76,7 @@ func (c contender) measure(ctx context.Context, length time.Duration) (float64, 
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%g", secondsVariable, length.Seconds()))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			err = ctx.Err()

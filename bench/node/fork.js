@@ -1,10 +1,10 @@
 // How many milliseconds pass between the call of fork and the first message of the child.
 const { fork } = require('node:child_process')
-const { seconds, done } = require('./measure.js')
+const { seconds, done, endWithParent } = require('./measure.js')
 
 if (process.send) {
+  endWithParent()
   process.send('hello')
-  process.on('disconnect', () => process.exit())
 } else {
   const begun = performance.now()
   let spent = 0

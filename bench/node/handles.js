@@ -2,9 +2,10 @@
 // itself has one on the way at a time.
 const { fork } = require('node:child_process')
 const net = require('node:net')
-const { repeat, done } = require('./measure.js')
+const { repeat, done, endWithParent } = require('./measure.js')
 
 if (process.send) {
+  endWithParent()
   process.on('message', (_, socket) => socket.destroy())
 } else {
   const inFlight = Number(process.argv[2] ?? 1)

@@ -1,8 +1,9 @@
 // How many microseconds a message takes to the child and back: roundtrip.js [CPU of the child].
 const { fork } = require('node:child_process')
-const { repeat, done, pin, message } = require('./measure.js')
+const { repeat, done, endWithParent, pin, message } = require('./measure.js')
 
 if (process.send) {
+  endWithParent()
   pin(process.argv[2])
   process.on('message', (value) => process.send(value))
 } else {

@@ -3,4 +3,4 @@ const http = require('node:http')
 
 http.createServer((request, response) => {
   response.end(request.url === '/pid' ? `${process.pid}\n` : 'hello\n')
-}).listen(0, '127.0.0.1')
+}).listen(process.env.PORT ?? 0, '127.0.0.1')

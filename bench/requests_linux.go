@@ -17,7 +17,7 @@ func requests(args []string) (rate float64, err error) {
 		return 0, err
 	}
 	err = withServer(flags.Args(), *workers, func(s *server) error {
-		if _, _, err := loadFor(s, measuringTime()/4, *clients, "/", *keepAlive); err != nil {
+		if _, _, err := loadFor(s, 3*measuringTime(), *clients, "/", *keepAlive); err != nil {
 			return err
 		}
 		result, took, err := loadFor(s, measuringTime(), *clients, "/", *keepAlive)
