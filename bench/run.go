@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -43,7 +43,9 @@ func measureRows(ctx context.Context, rows []row, o options) (results []result) 
 	for _, r := range rows {
 		res := result{r, map[string][]float64{}}
 		for _, c := range r.contenders {
-			res.values[c.who] = values[c.key()]
+			if measured := values[c.key()]; len(measured) > 0 {
+				res.values[c.who] = measured
+			}
 		}
 		results = append(results, res)
 	}
@@ -65,25 +67,40 @@ func distinct(rows []row) (all []contender) {
 // key is the same for contenders that do the same.
 func (c contender) key() string { return strings.Join(c.command, " ") }
 
-// measure runs the command. It ends after some time in any case, and so does all that it has
-// started: what is in its process group at once, and workers with their primary.
+// measure runs the command, which ends after some time in any case. What it leaves behind ends,
+// too: what is in its process group at once, and workers with their primary.
 func (c contender) measure(ctx context.Context, length time.Duration) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second+10*length)
 	defer cancel()
+	output, err := os.CreateTemp("", "bench") // a pipe would wait for what is left behind
+	if err != nil {
+		return 0, err
+	}
+	defer output.Close()
+	if err := os.Remove(output.Name()); err != nil {
+		return 0, err
+	}
 	cmd := exec.CommandContext(ctx, c.command[0], c.command[1:]...)
-	var output, complaints bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &output, &complaints
+	cmd.Stdout, cmd.Stderr = output, output
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%g", secondsVariable, length.Seconds()))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 5 * time.Second
-	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
-		return 0, fmt.Errorf("%w: %s", err, lastLine(complaints.String()))
+	err = cmd.Run()
+	if cmd.Process != nil {
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
-	return strconv.ParseFloat(strings.TrimSpace(output.String()), 64)
+	return readNumber(output, cmp.Or(ctx.Err(), err))
+}
+
+// readNumber returns the number in the last line of the output of a command, or what else the
+// line says.
+func readNumber(output *os.File, err error) (float64, error) {
+	text := make([]byte, 64<<10)
+	n, _ := output.ReadAt(text, 0)
+	line := lastLine(string(text[:n]))
+	if err != nil {
+		return 0, fmt.Errorf("%w: %s", err, line)
+	}
+	return strconv.ParseFloat(line, 64)
 }
 
 func lastLine(text string) string {
