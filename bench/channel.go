@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net"
 	"os/exec"
 	"strings"
 
@@ -169,38 +168,4 @@ func (s *stream) send() error {
 		return s.child.Send(context.Background(), s.values[0])
 	}
 	return s.child.SendBatch(context.Background(), s.values...)
-}
-
-// handles measures how many handles a second reach the child, and are acknowledged.
-func handles(args []string) (float64, error) {
-	flags := flag.NewFlagSet("handles", flag.ContinueOnError)
-	n := flags.Int("n", 1, "handles in flight")
-	if err := flags.Parse(args); err != nil {
-		return 0, err
-	}
-	conn, err := connect()
-	if err != nil {
-		return 0, err
-	}
-	defer conn.Close()
-	child, err := startChild("", "take")
-	if err != nil {
-		return 0, err
-	}
-	defer endChild(child)
-	return callsPerSecond(*n, func() error { return child.SendHandle(context.Background(), "conn", conn) })
-}
-
-// connect returns a connection, whose other end nothing reads.
-func connect() (*net.TCPConn, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	defer listener.Close()
-	conn, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		return nil, err
-	}
-	return conn.(*net.TCPConn), nil
 }

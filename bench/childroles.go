@@ -55,22 +55,3 @@ var decoders = map[string]func(m ipc.Message) error{
 	"any":         func(m ipc.Message) error { return m.Decode(new(any)) },
 	"raw":         func(ipc.Message) error { return nil },
 }
-
-// take closes each connection that it receives.
-func take([]string) error {
-	parent, err := ipc.Parent()
-	if err != nil {
-		return err
-	}
-	for m, err := range parent.Messages() {
-		if err != nil {
-			return nil
-		}
-		conn, err := m.Conn()
-		if err != nil {
-			return err
-		}
-		conn.Close()
-	}
-	return nil
-}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -48,8 +49,13 @@ func nameOf(who string) (name text) {
 type scriptRuntime struct {
 	who     string
 	command []string
-	version string // "" if it is absent
+	Version string // "" if it is absent
 }
+
+// Name is what the page calls the runtime, in a language.
+func (r scriptRuntime) Name(in language) string { return in(nameOf(r.who)) }
+
+var versionNumber = regexp.MustCompile(`\d+\.\d+\.\d+`)
 
 // runtimes are all that rows may name. make runtimes installs three of them.
 func runtimes() []scriptRuntime {
@@ -62,8 +68,7 @@ func runtimes() []scriptRuntime {
 	}
 	for i := range all {
 		output, _ := exec.Command(all[i].command[0], "--version").Output()
-		version, _, _ := strings.Cut(string(output), "\n")
-		all[i].version = strings.TrimSpace(version)
+		all[i].Version = versionNumber.FindString(string(output))
 	}
 	return all
 }
@@ -73,7 +78,7 @@ func available(all bool) (present []scriptRuntime) {
 	for _, r := range runtimes() {
 		switch {
 		case r.who == "deno" && !all:
-		case r.version == "":
+		case r.Version == "":
 			fmt.Fprintf(os.Stderr, "%s is absent, and left out; see make runtimes\n", r.command[0])
 		default:
 			present = append(present, r)

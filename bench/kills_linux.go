@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"slices"
@@ -13,7 +14,7 @@ import (
 	"playing-with-processes/internal/supervise"
 )
 
-// settles is when a server has replaced a worker for sure, and takes the replacement for stable.
+// settles is when a server takes a worker for stable.
 const settles = 200 * time.Millisecond
 
 // replace measures how many milliseconds pass between a worker's end by SIGKILL and the first
@@ -38,7 +39,7 @@ func replace(args []string) (milliseconds float64, err error) {
 // one answer before it makes the next request, because a server may never answer what it has
 // given to the dead worker.
 func replaceOne(s *server) (time.Duration, error) {
-	const every, enough = 500 * time.Microsecond, 3 * time.Second
+	const every, enough = 500 * time.Microsecond, 5 * time.Second
 	before := s.workers()
 	if len(before) == 0 {
 		return 0, fmt.Errorf("the server has no workers")
@@ -85,15 +86,10 @@ func kills(args []string) (perKill float64, err error) {
 	}
 	err = withServer(flags.Args(), 2, func(s *server) error {
 		var done atomic.Bool
+		killed := make(chan error, 1)
 		go func() {
-			defer done.Store(true)
-			for i := range *n {
-				time.Sleep(settles)
-				if pids := s.workers(); len(pids) > 0 {
-					syscall.Kill(pids[i%len(pids)], syscall.SIGKILL)
-				}
-			}
-			time.Sleep(settles)
+			killed <- killWorkers(s, *n)
+			done.Store(true)
 		}()
 		result, err := loadUntil(s, 64, &done)
 		lost := result.failed
@@ -101,9 +97,21 @@ func kills(args []string) (perKill float64, err error) {
 			lost = result.hung
 		}
 		perKill = float64(lost) / float64(*n)
-		return err
+		return errors.Join(err, <-killed)
 	})
 	return perKill, err
+}
+
+// killWorkers kills n workers, each when the one before has been replaced.
+func killWorkers(s *server, n int) error {
+	for range n {
+		time.Sleep(settles)
+		if _, err := replaceOne(s); err != nil {
+			return err
+		}
+	}
+	time.Sleep(settles)
+	return nil
 }
 
 // memory measures how many MiB one more worker takes, by the PSS of all processes of the server:

@@ -12,18 +12,15 @@ import (
 type machine struct {
 	Date, CPU, Kernel, Go string
 	Cores                 int
-	Runtimes              []string // with their versions
+	Runtimes              []scriptRuntime
 }
 
 func describeMachine(runtimes []scriptRuntime) machine {
-	m := machine{
+	return machine{
 		Date: time.Now().Format(time.DateOnly), CPU: processorModel(), Kernel: kernel(),
 		Go: strings.TrimPrefix(runtime.Version(), "go"), Cores: runtime.NumCPU(),
+		Runtimes: runtimes,
 	}
-	for _, r := range runtimes {
-		m.Runtimes = append(m.Runtimes, nameOf(r.who).En+": "+r.version)
-	}
-	return m
 }
 
 // processorModel returns the name of the CPU, or its architecture where the kernel does not tell.

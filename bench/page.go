@@ -25,7 +25,7 @@ var pages = []struct {
 // writePages writes the page and its plots in both languages.
 func writePages(results []result, m machine, o options) error {
 	for _, p := range pages {
-		view := pageView{Machine: m, Rounds: o.rounds, Time: o.time.String(), Sweep: o.all}
+		view := pageView{In: p.in, Machine: m, Rounds: o.rounds, Time: o.time.String(), Sweep: o.all}
 		for _, res := range results {
 			view.Rows = append(view.Rows, res.view(p.in))
 			if name := nameOf(res.yardstick()); view.Yardstick == "" {

@@ -14,8 +14,6 @@ type plotView struct {
 	Top, Bottom, Right int
 	Title              string
 	Legend             []mark
-	Goal               string
-	GoalAt             int
 	X, Y               []tick
 	Bands              []band
 	Lines              []plotLine
@@ -45,6 +43,7 @@ const (
 	plotWidth  = 860
 	plotLeft   = 330 // where the axis begins; on its left are the titles
 	plotRight  = plotWidth - 20
+	plotTop    = 88
 	lineHeight = 11
 	bandGap    = 12
 )
@@ -59,7 +58,8 @@ func writePlots(suffix string, in language, results []result) error {
 		}
 	}
 	sweep := chosen(results, "sweep")
-	if len(sweep) == 0 {
+	if len(sweep) == 0 { // the page does not show the plot of an earlier run
+		os.Remove(plotFile("workers" + suffix))
 		return nil
 	}
 	return writePlot("lines.svg", "workers"+suffix, lines(in, sweep))
@@ -70,13 +70,15 @@ func writePlot(templateName, name string, view plotView) error {
 	if err != nil {
 		return err
 	}
-	file, err := os.Create(filepath.Join(docsFolder, "benchmarks-"+name+".svg"))
+	file, err := os.Create(plotFile(name))
 	if err != nil {
 		return err
 	}
 	defer file.Close()
 	return plot.Execute(file, view)
 }
+
+func plotFile(name string) string { return filepath.Join(docsFolder, "benchmarks-"+name+".svg") }
 
 // chosen returns the rows of some groups that have a yardstick.
 func chosen(results []result, groups ...string) (some []result) {
@@ -139,8 +141,8 @@ func (res result) factor(who string) (s summary, ok bool) {
 // dots draws a band for each row, with the factor of each contender.
 func dots(in language, title string, results []result) plotView {
 	a := factorAxis(results)
-	v := plotView{Width: plotWidth, Right: plotRight, Top: 70, X: a.ticks()}
-	y, shown := v.Top+bandGap, map[string]bool{}
+	v := plotView{Width: plotWidth, Right: plotRight, Top: plotTop, X: a.ticks()}
+	y, shown := v.Top+bandGap, map[string]bool{"goal": true}
 	for _, res := range results {
 		b := band{Title: in(res.title), Y: y - bandGap/3}
 		for _, n := range names {
@@ -167,21 +169,29 @@ func dots(in language, title string, results []result) plotView {
 		title += in(nameOf(results[0].yardstick()))
 	}
 	v.Title, v.Bottom, v.Height = title, y, y+12
-	v.Legend, v.GoalAt = legend(in, shown)
-	v.Goal = in(text{"goal", "目标"})
+	v.Legend = legend(in, shown)
 	return v
 }
 
-// legend names the contenders that a plot shows. It returns where there is room for more.
-func legend(in language, shown map[string]bool) (all []mark, end int) {
-	x := 24
+// legend names the contenders that a plot shows, in two lines if necessary.
+func legend(in language, shown map[string]bool) (all []mark) {
+	x, y := 24, 44
+	add := func(class, name string) {
+		if x+width(name) > plotRight {
+			x, y = 24, y+18
+		}
+		all = append(all, mark{Class: class, Name: name, X: x, Y: y})
+		x += 30 + width(name)
+	}
 	for _, n := range names {
 		if shown[n.who] {
-			all = append(all, mark{Class: n.who, Name: in(n.name), X: x, Y: 44})
-			x += 30 + width(in(n.name))
+			add(n.who, in(n.name))
 		}
 	}
-	return all, x
+	if shown["goal"] {
+		add("goal", in(text{"goal", "目标"}))
+	}
+	return all
 }
 
 // width is about how wide a text is. Chinese characters are twice as wide.

@@ -37,7 +37,7 @@ var (
 	perSecond    = text{"per second", "每秒"}
 	mebibytes    = text{"MiB", "MiB"}
 	perKill      = text{"per kill", "每次杀死"}
-	share        = text{"of a fair share", "平均份额的倍数"}
+	share        = text{"of its share", "平均份额"}
 )
 
 // rows returns the rows whose title matches, or all if match is nil. Those that are only for -all

@@ -15,7 +15,7 @@ type plotLine struct {
 
 const (
 	sweepLeft   = 80
-	sweepTop    = 80
+	sweepTop    = plotTop
 	sweepHeight = 320
 )
 
@@ -52,7 +52,7 @@ func lines(in language, results []result) plotView {
 			v.Lines = append(v.Lines, line)
 		}
 	}
-	v.Legend, _ = legend(in, shown)
+	v.Legend = legend(in, shown)
 	return v
 }
 
@@ -66,10 +66,10 @@ func most(results []result) (rate float64) {
 	return rate
 }
 
-// roundStep returns the smallest of 1, 2 and 5 times a power of ten that is not less.
+// roundStep returns the smallest of 1, 2, 2.5 and 5 times a power of ten that is not less.
 func roundStep(least float64) float64 {
 	unit := math.Pow(10, math.Floor(math.Log10(least)))
-	for _, digit := range []float64{1, 2, 5} {
+	for _, digit := range []float64{1, 2, 2.5, 5} {
 		if digit*unit >= least {
 			return digit * unit
 		}

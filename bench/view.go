@@ -15,6 +15,7 @@ func chinese(t text) string { return t.Zh }
 
 // pageView is what the templates of the page show, in one language.
 type pageView struct {
+	In        language
 	Machine   machine
 	Rounds    int
 	Time      string
@@ -43,7 +44,7 @@ type lineView struct {
 func (res result) view(in language) rowView {
 	v := rowView{
 		Title: in(res.title), Unit: in(res.unit), Group: res.group,
-		Goal: res.goalText(), Verdict: in(res.verdict()), Bound: in(res.bound), Note: in(res.note),
+		Goal: res.goalText(in), Verdict: in(res.verdict()), Bound: in(res.bound), Note: in(res.note),
 	}
 	empty := lineView{Median: "–", Range: "–", Ratio: "–", RatioRange: "–"}
 	v.Go, v.Node, v.Bun = empty, empty, empty
@@ -72,8 +73,8 @@ func (res result) view(in language) rowView {
 	return v
 }
 
-// goalText is the goal, with what it is about if that is not the ratio.
-func (res result) goalText() string {
+// goalText is the goal. It has a unit if it is for the figure itself.
+func (res result) goalText(in language) string {
 	sign := "≤"
 	if res.larger {
 		sign = "≥"
@@ -82,7 +83,7 @@ func (res result) goalText() string {
 	case res.group == "sweep":
 		return "–"
 	case res.absolute:
-		return fmt.Sprintf("%s %g (%s)", sign, res.goal, "=")
+		return fmt.Sprintf("%s %g %s", sign, res.goal, in(res.unit))
 	}
 	return fmt.Sprintf("%s %g", sign, res.goal)
 }
@@ -99,7 +100,7 @@ func (res result) verdict() text {
 		return text{"missed", "未达到"}
 	}
 	by := fmt.Sprintf("%.0f", 100*math.Abs(s.Median/res.goal-1))
-	return text{"missed by " + by + " %", "差 " + by + "%"}
+	return text{"missed by " + by + " %", "未达到，差 " + by + "%"}
 }
 
 // span is the range of a summary.
