@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -72,40 +74,45 @@ func (c contender) key() string { return strings.Join(c.command, " ") }
 func (c contender) measure(ctx context.Context, length time.Duration) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second+10*length)
 	defer cancel()
-	output, err := os.CreateTemp("", "bench") // a pipe would wait for what is left behind
+	output, complaints, err := temporaryFiles()
 	if err != nil {
 		return 0, err
 	}
 	defer output.Close()
-	if err := os.Remove(output.Name()); err != nil {
-		return 0, err
-	}
+	defer complaints.Close()
 	cmd := exec.CommandContext(ctx, c.command[0], c.command[1:]...)
-	cmd.Stdout, cmd.Stderr = output, output
+	cmd.Stdout, cmd.Stderr = output, complaints
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%g", secondsVariable, length.Seconds()))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	err = cmd.Run()
 	if cmd.Process != nil {
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
-	return readNumber(output, cmp.Or(ctx.Err(), err))
-}
-
-// readNumber returns the number in the last line of the output of a command, or what else the
-// line says.
-func readNumber(output *os.File, err error) (float64, error) {
-	text := make([]byte, 64<<10)
-	n, _ := output.ReadAt(text, 0)
-	line := lastLine(string(text[:n]))
-	if err != nil {
-		return 0, fmt.Errorf("%w: %s", err, line)
+	if err = cmp.Or(ctx.Err(), err); err != nil {
+		return 0, fmt.Errorf("%w: %s", err, lastLine(complaints))
 	}
-	return strconv.ParseFloat(line, 64)
+	return strconv.ParseFloat(lastLine(output), 64)
 }
 
-func lastLine(text string) string {
-	text = strings.TrimSpace(text)
-	return text[strings.LastIndexByte(text, '\n')+1:]
+// temporaryFiles returns files for what a command prints. A pipe would not end before the last
+// process that has it.
+func temporaryFiles() (output, complaints *os.File, err error) {
+	if output, err = os.CreateTemp("", "bench"); err != nil {
+		return nil, nil, err
+	}
+	if complaints, err = os.CreateTemp("", "bench"); err != nil {
+		output.Close()
+		return nil, nil, errors.Join(err, os.Remove(output.Name()))
+	}
+	return output, complaints, errors.Join(os.Remove(output.Name()), os.Remove(complaints.Name()))
+}
+
+// lastLine returns the last line that a command has printed, of the first 64 KiB.
+func lastLine(file *os.File) string {
+	text := make([]byte, 64<<10)
+	n, _ := file.ReadAt(text, 0)
+	printed := bytes.TrimSpace(text[:n])
+	return string(printed[bytes.LastIndexByte(printed, '\n')+1:])
 }
 
 // yardstick is the contender to which the others are compared: Node 26, or the Node on PATH.
