@@ -32,7 +32,7 @@ func benchmark(ctx context.Context, o options) error {
 	if o.row != nil {
 		return nil
 	}
-	return writePages(results, describeMachine(t.runtimes), o)
+	return writePages(docsFolder, results, describeMachine(t.runtimes), o)
 }
 
 // printResults prints rows for a terminal.

@@ -29,7 +29,7 @@ var names = []struct {
 	{"bun", text{"Bun", "Bun"}},
 	{"deno", text{"Deno", "Deno"}},
 	{"floor", text{"system calls alone", "仅系统调用"}},
-	{"none", text{"policy none", "none 策略"}},
+	{"none", text{"policy none", "抢占策略（none）"}},
 	{"single", text{"net/http, one process", "net/http 单进程"}},
 	{"reuseport", text{"SO_REUSEPORT", "SO_REUSEPORT"}},
 	{"prefork", text{"fasthttp's prefork", "fasthttp 的 prefork"}},

@@ -39,17 +39,18 @@ func replace(args []string) (milliseconds float64, err error) {
 // one answer before it makes the next request, because a server may never answer what it has
 // given to the dead worker.
 func replaceOne(s *server) (time.Duration, error) {
-	const every, enough = 500 * time.Microsecond, 5 * time.Second
+	const every, atOnce, enough = 500 * time.Microsecond, 8, 5 * time.Second
 	before := s.workers()
 	if len(before) == 0 {
 		return 0, fmt.Errorf("the server has no workers")
 	}
-	answers := make(chan int, int(enough/every))
+	answers, asking := make(chan int, atOnce), 0
 	begun := time.Now()
 	syscall.Kill(before[0], syscall.SIGKILL)
 	for tick := time.NewTicker(every); ; {
 		select {
 		case pid := <-answers:
+			asking--
 			if pid > 0 && !slices.Contains(before, pid) {
 				tick.Stop()
 				return time.Since(begun), nil
@@ -58,7 +59,10 @@ func replaceOne(s *server) (time.Duration, error) {
 			if time.Since(begun) > enough {
 				return 0, fmt.Errorf("no replacement answers")
 			}
-			go func() { answers <- whoAnswers(s) }()
+			if asking < atOnce {
+				asking++
+				go func() { answers <- whoAnswers(s) }()
+			}
 		}
 	}
 }

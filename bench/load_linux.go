@@ -22,6 +22,7 @@ type load struct {
 
 	epoll   int
 	clients map[int32]*client // by descriptor
+	buffer  [4096]byte
 	outcome
 }
 
@@ -110,26 +111,23 @@ func (l *load) connect() error {
 
 // end closes a connection, and its client connects again.
 func (l *load) end(fd int32) error {
+	l.close(fd)
+	return l.connect()
+}
+
+func (l *load) close(fd int32) {
 	unix.Close(int(fd))
 	delete(l.clients, fd)
-	return l.connect()
 }
 
 // serve does what a connection is ready for.
 func (l *load) serve(fd int32) error {
 	c := l.clients[fd]
-	if !c.sent {
-		if _, err := unix.Write(int(fd), l.request); err == unix.EAGAIN {
-			return nil
-		} else if err != nil {
-			l.failed++
-			return l.end(fd)
-		}
-		c.sent = true
-	}
-	var buffer [4096]byte
 	for {
-		n, err := unix.Read(int(fd), buffer[:])
+		if err := l.send(fd, c); err == unix.EAGAIN {
+			return nil
+		}
+		n, err := unix.Read(int(fd), l.buffer[:])
 		switch {
 		case err == unix.EAGAIN:
 			return nil
@@ -137,18 +135,27 @@ func (l *load) serve(fd int32) error {
 			l.count(c)
 			return l.end(fd)
 		}
-		c.response = append(c.response, buffer[:n]...)
+		c.response = append(c.response, l.buffer[:n]...)
 		if _, complete := body(c.response); complete && l.keepAlive {
 			l.count(c)
 			if !l.begin() {
-				unix.Close(int(fd))
-				delete(l.clients, fd)
+				l.close(fd)
 				return nil
 			}
 			*c = client{begun: time.Now(), response: c.response[:0]}
-			return l.serve(fd)
 		}
 	}
+}
+
+// send sends the request, if it has not been sent. If the connection has failed, the next read
+// fails as well.
+func (l *load) send(fd int32, c *client) error {
+	if c.sent {
+		return nil
+	}
+	_, err := unix.Write(int(fd), l.request)
+	c.sent = err != unix.EAGAIN
+	return err
 }
 
 // count counts a request, whose connection has ended or is free for the next one.

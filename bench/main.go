@@ -11,10 +11,12 @@
 // each can be run by hand, and nothing else knows what it measures.
 //
 // rows.go is the table of what is measured. Read contenders.go, run.go and stats.go next, which
-// run the table, and page.go and plot.go, which write the page. channel.go has the measurements
-// of the channel and floor_linux.go the same in bare system calls; requests.go has those of the
-// cluster, with server.go and load_linux.go. child, server and prefork are the programs that are
-// measured.
+// run the table. view.go prepares the figures for page.go, which writes the page with machine.go,
+// and for plot.go and sweep.go, which draw the plots. channel.go, handles.go and fork.go have the
+// measurements of the channel, for repeat.go to time, with the children in childroles.go;
+// floor_linux.go has the same in bare system calls. requests_linux.go and kills_linux.go have those
+// of the cluster, with server.go and load_linux.go. child, server and prefork are the programs
+// that are measured.
 package main
 
 import (

@@ -10,7 +10,7 @@ import (
 //go:embed templates
 var templates embed.FS
 
-// docsFolder is where the page and its plots are written.
+// docsFolder is where the page and its plots belong.
 const docsFolder = "../docs"
 
 // pages are the page in both languages. The plots have the suffix in their names.
@@ -23,7 +23,7 @@ var pages = []struct {
 }
 
 // writePages writes the page and its plots in both languages.
-func writePages(results []result, m machine, o options) error {
+func writePages(folder string, results []result, m machine, o options) error {
 	for _, p := range pages {
 		view := pageView{In: p.in, Machine: m, Rounds: o.rounds, Time: o.time.String(), Sweep: o.all}
 		for _, res := range results {
@@ -32,10 +32,10 @@ func writePages(results []result, m machine, o options) error {
 				view.Yardstick = p.in(name)
 			}
 		}
-		if err := writeTemplate("benchmarks"+p.suffix+".md", view); err != nil {
+		if err := writeTemplate(folder, "benchmarks"+p.suffix+".md", view); err != nil {
 			return err
 		}
-		if err := writePlots(p.suffix, p.in, results); err != nil {
+		if err := writePlots(folder, p.suffix, p.in, results); err != nil {
 			return err
 		}
 	}
@@ -43,12 +43,12 @@ func writePages(results []result, m machine, o options) error {
 }
 
 // writeTemplate writes the page that a template of the same name describes.
-func writeTemplate(name string, view pageView) error {
+func writeTemplate(folder, name string, view pageView) error {
 	page, err := template.ParseFS(templates, "templates/"+name)
 	if err != nil {
 		return err
 	}
-	file, err := os.Create(filepath.Join(docsFolder, name))
+	file, err := os.Create(filepath.Join(folder, name))
 	if err != nil {
 		return err
 	}

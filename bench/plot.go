@@ -49,28 +49,27 @@ const (
 )
 
 // writePlots writes the plots in one language.
-func writePlots(suffix string, in language, results []result) error {
+func writePlots(folder, suffix string, in language, results []result) error {
 	names := map[string][]string{"channel": {"channel"}, "cluster": {"process", "cluster"}}
-	better := in(text{"times better than ", "好多少倍，对比 "})
 	for name, groups := range names {
-		if err := writePlot("dots.svg", name+suffix, dots(in, better, chosen(results, groups...))); err != nil {
+		if err := writePlot(folder, "dots.svg", name+suffix, dots(in, chosen(results, groups...))); err != nil {
 			return err
 		}
 	}
 	sweep := chosen(results, "sweep")
 	if len(sweep) == 0 { // the page does not show the plot of an earlier run
-		os.Remove(plotFile("workers" + suffix))
+		os.Remove(plotFile(folder, "workers"+suffix))
 		return nil
 	}
-	return writePlot("lines.svg", "workers"+suffix, lines(in, sweep))
+	return writePlot(folder, "lines.svg", "workers"+suffix, lines(in, sweep))
 }
 
-func writePlot(templateName, name string, view plotView) error {
+func writePlot(folder, templateName, name string, view plotView) error {
 	plot, err := template.ParseFS(templates, "templates/"+templateName, "templates/style.svg")
 	if err != nil {
 		return err
 	}
-	file, err := os.Create(plotFile(name))
+	file, err := os.Create(plotFile(folder, name))
 	if err != nil {
 		return err
 	}
@@ -78,7 +77,7 @@ func writePlot(templateName, name string, view plotView) error {
 	return plot.Execute(file, view)
 }
 
-func plotFile(name string) string { return filepath.Join(docsFolder, "benchmarks-"+name+".svg") }
+func plotFile(folder, name string) string { return filepath.Join(folder, "benchmarks-"+name+".svg") }
 
 // chosen returns the rows of some groups that have a yardstick.
 func chosen(results []result, groups ...string) (some []result) {
@@ -139,7 +138,7 @@ func (res result) factor(who string) (s summary, ok bool) {
 }
 
 // dots draws a band for each row, with the factor of each contender.
-func dots(in language, title string, results []result) plotView {
+func dots(in language, results []result) plotView {
 	a := factorAxis(results)
 	v := plotView{Width: plotWidth, Right: plotRight, Top: plotTop, X: a.ticks()}
 	y, shown := v.Top+bandGap, map[string]bool{"goal": true}
@@ -166,9 +165,10 @@ func dots(in language, title string, results []result) plotView {
 		y += bandGap
 	}
 	if len(results) > 0 {
-		title += in(nameOf(results[0].yardstick()))
+		yardstick := in(nameOf(results[0].yardstick()))
+		v.Title = in(text{"times better than " + yardstick, "相对 " + yardstick + " 的倍数，越大越好"})
 	}
-	v.Title, v.Bottom, v.Height = title, y, y+12
+	v.Bottom, v.Height = y, y+12
 	v.Legend = legend(in, shown)
 	return v
 }

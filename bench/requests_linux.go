@@ -78,9 +78,10 @@ func loadFor(s *server, length time.Duration, clients int, path string, keepAliv
 // request makes a number of requests, one after the other.
 func request(s *server, n int, path string) (outcome, error) {
 	l, err := newLoad(s.address, path, false, func() bool { n--; return n >= 0 })
-	if err == nil {
-		err = l.run(1)
+	if err != nil {
+		return outcome{}, err
 	}
+	err = l.run(1)
 	return l.outcome, err
 }
 

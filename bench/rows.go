@@ -36,7 +36,7 @@ var (
 	milliseconds = text{"ms", "ms"}
 	perSecond    = text{"per second", "每秒"}
 	mebibytes    = text{"MiB", "MiB"}
-	perKill      = text{"per kill", "每次杀死"}
+	perKill      = text{"per kill", "每次 SIGKILL"}
 	share        = text{"of its share", "平均份额"}
 )
 
@@ -57,12 +57,12 @@ func (t table) roundTrips() []row {
 	}
 	return []row{{
 		group: "channel",
-		title: text{"round trip, both ends on one CPU", "往返，两端在同一个 CPU"},
+		title: text{"round trip, both ends on one CPU", "往返，两端在同一个 CPU 上"},
 		unit:  microseconds, goal: 0.62, bound: bound,
 		contenders: pinned("0", t.channel("roundtrip", "roundtrip", "roundtrip.js")),
 	}, {
 		group: "channel",
-		title: text{"round trip, two CPUs", "往返，两个 CPU"},
+		title: text{"round trip, each end on its own CPU", "往返，两端各用一个 CPU"},
 		unit:  microseconds, goal: 0.78, bound: bound,
 		contenders: pinned("0", t.channel("roundtrip -child-cpu 1", "roundtrip -child-cpu 1", "roundtrip.js 1")),
 	}}
@@ -97,13 +97,13 @@ func (t table) handles() []row {
 		group: "channel",
 		title: text{"handles, one at a time", "句柄，一次一个"},
 		unit:  perSecond, larger: true, goal: 4,
-		bound:      text{"a round trip, and the kernel's work on the descriptor", "一次往返，以及内核对描述符的处理"},
+		bound:      text{"a round trip, and the kernel's work on the descriptor", "一次往返，以及内核对文件描述符的处理"},
 		contenders: t.channel("handles", "handles", "handles.js"),
 	}, {
 		group: "channel",
 		title: text{"handles, 16 in flight", "句柄，16 个在途"},
 		unit:  perSecond, larger: true, goal: 12,
-		bound:      text{"the kernel's work on descriptors", "内核对描述符的处理"},
+		bound:      text{"the kernel's work on descriptors", "内核对文件描述符的处理"},
 		contenders: t.channel("handles -n 16", "", "handles.js 16"),
 	}}
 }
@@ -177,16 +177,16 @@ func (t table) nodeWorkers() (all []contender) {
 }
 
 func (t table) deaths() []row {
-	none := text{"nothing: the limit is 0", "没有：极限是 0"}
+	begun := text{"the requests that a worker has begun end with it", "工作进程已经开始处理的请求，会随它一起结束"}
 	return []row{{
 		group: "cluster",
-		title: text{"requests that fail", "失败的请求"},
-		unit:  perKill, goal: 0.2, absolute: true, once: true, bound: none,
+		title: text{"requests that fail when workers are killed", "工作进程被杀时失败的请求"},
+		unit:  perKill, goal: 0.2, absolute: true, once: true, bound: begun,
 		contenders: t.cluster("kills"),
 	}, {
 		group: "cluster",
-		title: text{"requests that hang", "无应答的请求"},
-		unit:  perKill, goal: 0, absolute: true, once: true, bound: none,
+		title: text{"requests that hang when workers are killed", "工作进程被杀时一直没有应答的请求"},
+		unit:  perKill, goal: 0, absolute: true, once: true,
 		contenders: t.cluster("kills -hung"),
 	}, {
 		group: "cluster",

@@ -36,10 +36,7 @@ func TestMeasurements(t *testing.T) {
 
 // Every contender of a row must have a name.
 func TestNames(t *testing.T) {
-	everything := table{all: true}
-	for _, r := range runtimes() {
-		everything.runtimes = append(everything.runtimes, r)
-	}
+	everything := table{runtimes(), true}
 	for _, r := range everything.rows(nil) {
 		for _, c := range r.contenders {
 			if nameOf(c.who).En == "" {

@@ -92,7 +92,7 @@ func (res result) goalText(in language) string {
 func (res result) verdict() text {
 	s, ok := res.judged()
 	switch {
-	case !ok || res.group == "sweep":
+	case !ok || math.IsNaN(s.Median) || res.group == "sweep":
 		return text{"–", "–"}
 	case res.met():
 		return text{"reached", "达到"}
@@ -119,6 +119,9 @@ func twoDigits(v float64) string {
 func figure(v float64) string {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return "–"
+	}
+	if v == 0 {
+		return "0"
 	}
 	if v < 1000 {
 		return strconv.FormatFloat(v, 'f', max(0, 2-int(math.Floor(math.Log10(max(v, 0.1))))), 64)
