@@ -46,7 +46,7 @@ func startChild(cpu string, role ...string) (*ipc.Child, error) {
 	return ipc.Fork(cmd)
 }
 
-// endChild ends a child, whose loop over its messages ends with the channel.
+// endChild ends a child, which ends with its channel.
 func endChild(child *ipc.Child) {
 	child.Disconnect()
 	child.Wait()

@@ -28,7 +28,7 @@ func handles(args []string) (float64, error) {
 	return callsPerSecond(*n, func() error { return child.SendHandle(context.Background(), "conn", conn) })
 }
 
-// connect returns a connection, whose other end nothing reads.
+// connect returns a connection. Nothing reads at its other end.
 func connect() (*net.TCPConn, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -158,7 +158,7 @@ func (l *load) send(fd int32, c *client) error {
 	return err
 }
 
-// count counts a request, whose connection has ended or is free for the next one.
+// count counts a request when its connection has ended, or is free for the next one.
 func (l *load) count(c *client) {
 	text, complete := body(c.response)
 	if !complete {

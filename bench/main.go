@@ -10,13 +10,13 @@
 // A measurement is a command that prints one number: this program, or a script of node/. So
 // each can be run by hand, and nothing else knows what it measures.
 //
-// rows.go is the table of what is measured. Read contenders.go, run.go and stats.go next, which
-// run the table. view.go prepares the figures for page.go, which writes the page with machine.go,
-// and for plot.go and sweep.go, which draw the plots. channel.go, handles.go and fork.go have the
-// measurements of the channel, for repeat.go to time, with the children in childroles.go;
-// floor_linux.go has the same in bare system calls. requests_linux.go and kills_linux.go have those
-// of the cluster, with server.go and load_linux.go. child, server and prefork are the programs
-// that are measured.
+// rows.go is the table of what is measured, and notes.go explains its rows. Read contenders.go,
+// run.go and stats.go next, which run the table. view.go prepares the figures for page.go, which
+// writes the page with machine.go, and for plot.go and sweep.go, which draw the plots. channel.go,
+// handles.go and fork.go have the measurements of the channel, for repeat.go to time, with the
+// children in childroles.go; floor_linux.go has the same in bare system calls. requests_linux.go
+// and kills_linux.go have those of the cluster, with server.go and load_linux.go. child, server
+// and prefork are the programs that are measured.
 package main
 
 import (
@@ -89,7 +89,7 @@ func parse(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.IntVar(&o.rounds, "rounds", 5, "how often each contender is measured")
 	flags.DurationVar(&o.time, "time", 300*time.Millisecond, "how long a measurement takes, without the warm-up")
-	row := flags.String("row", "", "measure the rows whose name matches this `regexp`, and write no page")
+	row := flags.String("row", "", "measure the rows with a title that matches this `regexp`, and write no page")
 	flags.BoolVar(&o.all, "all", false, "more contenders, and 1 to 16 workers")
 	if err := flags.Parse(args); err != nil {
 		return o, err

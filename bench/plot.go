@@ -128,7 +128,7 @@ func (a axis) ticks() (all []tick) {
 // factor is how many times better than the yardstick a contender is.
 func (res result) factor(who string) (s summary, ok bool) {
 	s, ok = res.ratio(who)
-	if !ok || res.absolute || s.Min <= 0 {
+	if !ok || res.absolute || !(s.Min > 0) || math.IsInf(s.Max, 1) {
 		return s, false
 	}
 	if !res.larger {

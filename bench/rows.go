@@ -18,7 +18,6 @@ type row struct {
 	workers  int     // of a row of the sweep
 	once     bool    // one round is long enough
 	bound    text    // what the figure cannot pass
-	note     text    // of a row that misses its goal: why, and what was tried
 
 	contenders []contender
 }
@@ -40,8 +39,8 @@ var (
 	share        = text{"of its share", "平均份额"}
 )
 
-// rows returns the rows whose title matches, or all if match is nil. Those that are only for -all
-// come last.
+// rows returns the rows with a title that matches, or all if match is nil. The rows that only -all
+// has come last.
 func (t table) rows(match *regexp.Regexp) []row {
 	all := slices.Concat(t.roundTrips(), t.oneWay(), t.handles(), t.processes(), t.requests(), t.deaths())
 	if t.all {

@@ -34,6 +34,15 @@ func TestMeasurements(t *testing.T) {
 	}
 }
 
+// A note must belong to a row.
+func TestNotes(t *testing.T) {
+	for title := range notes {
+		if !slices.ContainsFunc((table{}).rows(nil), func(r row) bool { return r.title.En == title }) {
+			t.Errorf("there is no row %q", title)
+		}
+	}
+}
+
 // Every contender of a row must have a name.
 func TestNames(t *testing.T) {
 	everything := table{runtimes(), true}

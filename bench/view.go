@@ -44,7 +44,7 @@ type lineView struct {
 func (res result) view(in language) rowView {
 	v := rowView{
 		Title: in(res.title), Unit: in(res.unit), Group: res.group,
-		Goal: res.goalText(in), Verdict: in(res.verdict()), Bound: in(res.bound), Note: in(res.note),
+		Goal: res.goalText(in), Verdict: in(res.verdict()), Bound: in(res.bound), Note: in(notes[res.title.En]),
 	}
 	empty := lineView{Median: "–", Range: "–", Ratio: "–", RatioRange: "–"}
 	v.Go, v.Node, v.Bun = empty, empty, empty

@@ -1,5 +1,5 @@
-// Command prefork is fasthttp's prefork: a server other than net/http, whose workers accept from
-// one socket. It answers, has WORKERS processes and ends as program server does.
+// Command prefork is fasthttp's prefork: a server other than net/http, with workers that accept
+// from one socket. It answers, has WORKERS processes and ends as program server does.
 package main
 
 import (
