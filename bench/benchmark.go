@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 )
@@ -21,7 +22,7 @@ func benchmark(ctx context.Context, o options) error {
 		}
 		measured := measureRows(ctx, rows[begin:end], o)
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return errors.New("interrupted")
 		}
 		if o.row != nil {
 			printResults(measured)

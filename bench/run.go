@@ -33,8 +33,10 @@ func measureRows(ctx context.Context, rows []row, o options) (results []result) 
 				return true
 			}
 			value, err := c.measure(ctx, o.time)
-			if err != nil {
+			if err != nil && ctx.Err() == nil {
 				fmt.Fprintf(os.Stderr, "  %s is left out: %v\n", nameOf(c.who).En, err)
+			}
+			if err != nil {
 				delete(values, c.key())
 				return true
 			}
