@@ -44,7 +44,7 @@ type outgoing struct {
 // incoming is the incoming stream. Its fields belong to the goroutine that has set
 // reading.active.
 type incoming struct {
-	buf, oob []byte
+	oob      []byte
 	lines    lines
 	received int64 // bytes taken from the kernel so far
 }
@@ -66,7 +66,6 @@ func newChannel(fd int, cfg Config) *Channel {
 		socket:   wrapSocket(fd, cfg.Poll),
 		outgoing: outgoing{writing: make(chan struct{}, 1)},
 		incoming: incoming{
-			buf:   make([]byte, readSize),
 			oob:   make([]byte, unix.CmsgSpace(4*maxRights)),
 			lines: lines{max: cfg.MaxLine},
 		},

@@ -2,51 +2,100 @@ package ipc
 
 import "bytes"
 
-// lines splits a stream of bytes at its newlines, whatever pieces it arrives in. It looks
-// at each byte once, however long the line is.
+const (
+	// readSize is all that a socket of the usual size holds.
+	readSize = 256 << 10
+	// maxKept is the longest buffer that is kept for the next long line.
+	maxKept = 4 << 20
+	// shortLines is how many lines that fit into readSize give a longer buffer back.
+	shortLines = 64
+)
+
+// lines splits a stream of bytes at its newlines, whatever pieces it arrives in. The bytes
+// are read to where their line is assembled. lines looks at each byte once, however long
+// the line is.
 type lines struct {
 	max     int    // longest line accepted
 	skip    func() // called with each longer line, or nil: it is an error
-	partial []byte // the incomplete line so far
+	buf     []byte // starts with the incomplete line
+	partial int    // how long that is so far
 	skipped int64  // how much of it is longer than max, and was skipped
 	start   int64  // where in the stream that line begins
+	short   int    // lines since the last that was longer than readSize
 }
 
-// split calls emit with each line that chunk completes, and with the offset at which the
-// line began. emit may keep the line; chunk may be used again. After ErrLineTooLong the
-// stream cannot be split any further.
-func (l *lines) split(chunk []byte, emit func(line []byte, start int64)) error {
+// room returns where the next bytes of the stream belong. The buffer doubles when one line
+// has filled it, so it is never much longer than what the peer has really sent.
+func (l *lines) room() []byte {
+	size := len(l.buf)
+	switch {
+	case size == 0, l.short >= shortLines && l.partial < readSize:
+		size = readSize
+	case l.partial == size:
+		size = min(2*size, l.max+1)
+	}
+	if size != len(l.buf) {
+		l.resize(size, l.buf[:l.partial])
+	}
+	return l.buf[l.partial:]
+}
+
+func (l *lines) resize(size int, partial []byte) {
+	l.buf = make([]byte, size)
+	l.partial = copy(l.buf, partial)
+}
+
+// split takes n more bytes, which stand in room. It calls emit with each line that they
+// complete, and with the offset at which the line began. emit may keep the line. After
+// ErrLineTooLong the stream cannot be split any further.
+func (l *lines) split(n int, emit func(line []byte, start int64)) error {
+	searched, rest := l.partial, l.buf[:l.partial+n]
 	for {
-		piece, rest, complete := bytes.Cut(chunk, []byte("\n"))
-		if err := l.keep(piece); err != nil || !complete {
-			return err
+		i := bytes.IndexByte(rest[searched:], '\n')
+		if i < 0 {
+			break
 		}
-		line, start, skipped := l.partial, l.start, l.skipped
-		l.partial, l.skipped = nil, 0
-		l.start = start + int64(len(line)) + skipped + 1
-		if skipped > 0 {
+		line := rest[:searched+i]
+		searched, rest = 0, rest[len(line)+1:]
+		start, tooLong := l.start, l.skipped > 0 || len(line) > l.max
+		l.start += l.skipped + int64(len(line)) + 1
+		l.skipped = 0
+		switch {
+		case !tooLong:
+			emit(l.own(line, rest), start)
+		case l.skip == nil:
+			return ErrLineTooLong
+		default:
 			l.skip()
-		} else {
-			emit(line, start)
 		}
-		chunk = rest
 	}
+	l.partial = copy(l.buf, rest)
+	return l.limit()
 }
 
-// keep appends a piece to the incomplete line, or skips it. Its capacity grows by a factor, so that the
-// work for a long line stays linear.
-func (l *lines) keep(piece []byte) error {
-	length := len(l.partial) + len(piece)
-	if l.skipped > 0 || length > l.max {
-		if l.skip == nil {
-			return ErrLineTooLong
-		}
-		l.partial, l.skipped = nil, l.skipped+int64(length)
+// own returns line for its receiver to keep. The exact copy costs less than a buffer for each
+// line would, which the runtime clears first. A very long line is not copied: it takes the
+// buffer with it, and rest moves to a new one.
+func (l *lines) own(line, rest []byte) []byte {
+	if l.short++; len(line) >= readSize {
+		l.short = 0
+	}
+	if len(l.buf) <= maxKept {
+		return bytes.Clone(line)
+	}
+	l.resize(max(readSize, len(rest)), rest)
+	return line
+}
+
+// limit skips the incomplete line, or returns an error, once it is too long.
+func (l *lines) limit() error {
+	switch {
+	case l.skipped == 0 && l.partial <= l.max:
 		return nil
+	case l.skip == nil:
+		return ErrLineTooLong
 	}
-	if length > cap(l.partial) && len(l.partial) > 0 {
-		l.partial = append(make([]byte, 0, min(4*length, l.max)), l.partial...)
-	}
-	l.partial = append(l.partial, piece...)
+	l.skipped += int64(l.partial)
+	l.partial = 0
 	return nil
 }

@@ -12,10 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	readSize  = 256 << 10 // all that a socket of the usual size holds
-	maxRights = 253       // descriptors the kernel allows in one message (SCM_MAX_FD)
-)
+// maxRights is how many descriptors the kernel allows in one message (SCM_MAX_FD).
+const maxRights = 253
 
 // Message is one message from the peer. If it may have a handle, the receiver must take
 // the handle or Close the message.
@@ -148,10 +146,10 @@ func (c *Channel) readAhead() {
 // readOnce makes one system call and handles what it returns.
 func (c *Channel) readOnce(flags int) {
 	in := &c.incoming
-	n, oobn, err := c.socket.receive(in.buf, in.oob, flags)
+	n, oobn, err := c.socket.receive(in.lines.room(), in.oob, flags)
 	in.received += int64(n)
 	c.keepArrived(parseRights(in.oob[:oobn]))
-	if long := in.lines.split(in.buf[:n], c.handleLine); long != nil {
+	if long := in.lines.split(n, c.handleLine); long != nil {
 		c.end(fmt.Errorf("receive: %w: over %d bytes", long, c.cfg.MaxLine))
 		return
 	}
@@ -167,7 +165,7 @@ func (c *Channel) readOnce(flags int) {
 // stream, too: the peer has closed with unread input. So is EAGAIN, once the peer is dead.
 func (c *Channel) endOfStream(err error) {
 	c.step("end", "0 bytes: end of the stream")
-	if rest := len(c.incoming.lines.partial); rest > 0 {
+	if rest := c.incoming.lines.partial; rest > 0 {
 		c.deliver(item{err: fmt.Errorf("receive: last line cut off after %d bytes: %w", rest, io.ErrUnexpectedEOF)})
 	}
 	switch err {
