@@ -5,7 +5,7 @@ import "bytes"
 const (
 	// readSize is all that a socket of the usual size holds.
 	readSize = 256 << 10
-	// maxKept is the longest buffer that is kept for the next long line.
+	// maxKept is the longest buffer that is kept for the next long message.
 	maxKept = 4 << 20
 	// shortLines is how many lines that fit into readSize give a longer buffer back.
 	shortLines = 64
@@ -21,7 +21,7 @@ type lines struct {
 	partial int    // how long that is so far
 	skipped int64  // how much of it is longer than max, and was skipped
 	start   int64  // where in the stream that line begins
-	short   int    // lines since the last that was longer than readSize
+	short   int    // lines since the last of readSize or longer
 }
 
 // room returns where the next bytes of the stream belong. The buffer doubles when one line
@@ -62,7 +62,8 @@ func (l *lines) split(n int, emit func(line []byte, start int64)) error {
 		l.skipped = 0
 		switch {
 		case !tooLong:
-			emit(l.own(line, rest), start)
+			line, rest = l.own(line, rest)
+			emit(line, start)
 		case l.skip == nil:
 			return ErrLineTooLong
 		default:
@@ -73,18 +74,18 @@ func (l *lines) split(n int, emit func(line []byte, start int64)) error {
 	return l.limit()
 }
 
-// own returns line for its receiver to keep. The exact copy costs less than a buffer for each
-// line would, which the runtime clears first. A very long line is not copied: it takes the
-// buffer with it, and rest moves to a new one.
-func (l *lines) own(line, rest []byte) []byte {
+// own returns line for its receiver to keep, and the bytes after it. An exact copy costs no more
+// than a buffer for each line would, because the runtime clears those. A very long line is not
+// copied: it takes the buffer with it.
+func (l *lines) own(line, rest []byte) (own, after []byte) {
 	if l.short++; len(line) >= readSize {
 		l.short = 0
 	}
 	if len(l.buf) <= maxKept {
-		return bytes.Clone(line)
+		return bytes.Clone(line), rest
 	}
 	l.resize(max(readSize, len(rest)), rest)
-	return line
+	return line, l.buf[:l.partial]
 }
 
 // limit skips the incomplete line, or returns an error, once it is too long.

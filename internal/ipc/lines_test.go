@@ -2,6 +2,7 @@ package ipc
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"strings"
@@ -72,6 +73,66 @@ func TestLongLinesAreSkipped(t *testing.T) {
 		require.Equal(t, []string{"1", "2", "", "3"}, got)
 		require.Equal(t, []int64{0, 104, 106, 1108}, starts)
 		require.Equal(t, 2, skipped)
+	}
+}
+
+// Lines of any length, in any pieces, must arrive whole, in order and with their offsets, and must
+// stay the receiver's own while further lines are read.
+func TestLinesOfAllLengths(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	var stream []byte
+	var want []string
+	for _, length := range []int{
+		0, 1, 100, readSize - 1, readSize, readSize + 1, 0, 3 * readSize, 5, maxKept - 1, maxKept, 7,
+		maxKept + 1, 2*maxKept + 5, 9, 300, readSize, 1,
+	} {
+		want = append(want, strings.Repeat(string(rune('a'+len(want))), length))
+		stream = append(stream, want[len(want)-1]+"\n"...)
+	}
+	for _, most := range []int{10_000, readSize, maxKept, len(stream)} {
+		l := lines{max: 3 * maxKept}
+		var got [][]byte
+		next := int64(0)
+		for rest := stream; len(rest) > 0; {
+			room := l.room()
+			require.NotEmpty(t, room)
+			n := copy(room, rest[:1+random.IntN(min(most, len(rest)))])
+			require.NoError(t, l.split(n, func(line []byte, start int64) {
+				require.Equal(t, next, start)
+				next += int64(len(line)) + 1
+				got = append(got, line)
+			}))
+			clear(l.room())
+			rest = rest[n:]
+		}
+		for i, line := range got {
+			require.True(t, want[i] == string(line), "line %d", i)
+		}
+		require.Len(t, got, len(want))
+	}
+}
+
+// The buffer must grow only with what has been received, and must be given back after a long
+// line: at once if it was very long, otherwise when the lines are short again.
+func TestLongBufferIsGivenBack(t *testing.T) {
+	for _, length := range []int{2 * readSize, maxKept - 1, maxKept + 1, 3 * maxKept} {
+		l := lines{max: 4 * maxKept}
+		receive := func(text string) (line []byte) {
+			for len(text) > 0 {
+				n := copy(l.room(), text[:min(len(text), readSize/3)])
+				text = text[n:]
+				require.NoError(t, l.split(n, func(got []byte, _ int64) { line = got }))
+				require.LessOrEqual(t, len(l.buf), max(readSize, 2*length))
+			}
+			return line
+		}
+		require.LessOrEqual(t, cap(receive(strings.Repeat("x", length)+"\n")), 2*length)
+		require.LessOrEqual(t, len(l.buf), maxKept)
+		for range shortLines {
+			require.Less(t, cap(receive("short\n")), 100)
+		}
+		receive("half a line")
+		require.Len(t, l.buf, readSize)
 	}
 }
 

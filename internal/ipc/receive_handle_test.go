@@ -146,6 +146,55 @@ func TestHandleFieldsAreNotTrusted(t *testing.T) {
 	}
 }
 
+// A descriptor belongs to the line that its bytes are part of, also if that is a long line, or the
+// line after one, and whatever else one read brings.
+func TestDescriptorInLongLine(t *testing.T) {
+	half := strings.Repeat("x", 3*readSize)
+	long, message := `"`+half+half+`"`, strings.TrimSpace(handleMessage)
+	begin, end := `{"cmd":"NODE_HANDLE","msg":"`+half, half+`"}`
+	for _, test := range []struct {
+		name, before, with, after string
+		want                      []string // "handle" for a message that has the descriptor
+	}{
+		{"in the middle", begin, "y", end + "\n1\n", []string{"handle", "1"}},
+		{"at the end", begin, end[len(end)-5:] + "\n", "1\n", []string{"handle", "1"}},
+		{"after a long line", long[:len(long)-5], long[len(long)-5:] + "\n" + message[:9], message[9:] + "\n", []string{long, "handle"}},
+		{"before a long line", "1\n" + message[:9], message[9:] + "\n" + long[:9], long[9:] + "\n", []string{"1", "handle", long}},
+		{"in a long line without a handle", long[:len(long)/2], "y", long[len(long)/2:] + "\n" + message + "\n", []string{long[:len(long)/2] + "y" + long[len(long)/2:], "lost"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			noLeaks(t)
+			c, p := newPeer(t, Config{})
+			pair := newSocketPair(t)
+			written := make(chan error, 1)
+			go func() {
+				p.Write([]byte(test.before))
+				p.WriteMsgUnix([]byte(test.with), unix.UnixRights(pair.far), nil)
+				_, err := p.Write([]byte(test.after))
+				written <- err
+			}()
+			for _, want := range test.want {
+				msg, err := receiveAny(t, c)
+				switch want {
+				case "lost":
+					require.ErrorIs(t, err, ErrHandleLost)
+					require.Equal(t, lineNACK, p.line())
+				case "handle":
+					require.NoError(t, err)
+					pair.requireFarEndOf(t, msg)
+					require.Equal(t, lineACK, p.line())
+				default:
+					require.NoError(t, err)
+					require.True(t, want == string(msg.Data))
+				}
+			}
+			require.NoError(t, <-written)
+			pair.requireFarClosed(t)
+			requireHandleArrives(t, c, p)
+		})
+	}
+}
+
 // A descriptor that is no TCP, UDP or Unix stream socket is neither sent nor accepted,
 // and is closed.
 func TestUnsupportedDescriptorIsRejected(t *testing.T) {
