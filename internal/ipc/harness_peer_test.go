@@ -38,6 +38,7 @@ func newPeer(t *testing.T, cfg Config) (*Channel, *peer) {
 	t.Helper()
 	ours, theirs, err := socketpair()
 	require.NoError(t, err)
+	cfg.Poll = cfg.Poll || os.Getenv(pollVariable) != ""
 	c := newChannel(ours, cfg)
 	file := os.NewFile(uintptr(theirs), "peer")
 	conn, err := net.FileConn(file)

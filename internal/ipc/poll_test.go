@@ -2,6 +2,8 @@ package ipc
 
 import (
 	"io"
+	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -90,4 +92,19 @@ func TestPollWait(t *testing.T) {
 		requireExit(t, Exit{}, child)
 		require.Equal(t, 1000, <-all)
 	}
+}
+
+// pollVariable makes newPeer set Config.Poll.
+const pollVariable = "IPC_TEST_POLL"
+
+// Whatever a hostile peer writes must do no more harm with Poll than without it.
+func TestPollWithHostilePeers(t *testing.T) {
+	if os.Getenv(pollVariable) != "" {
+		t.Skip("this process runs them")
+	}
+	const hostile = "Flood|Bounded|RandomLines|Receive|InvalidLines|LastLine|Line$|Descriptor|Handle|Peer|Disconnect|Acknowledge|Counts|Cluster|Skip"
+	cmd := exec.Command(os.Args[0], "-test.run", hostile, "-test.skip", "Soak|Poll", "-test.timeout", clitest.Never.String())
+	cmd.Env = append(cmd.Environ(), pollVariable+"=1")
+	output, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", output)
 }

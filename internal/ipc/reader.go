@@ -107,8 +107,11 @@ func (c *Channel) readUntil(enough func() bool) {
 		if c.reading.nonblock {
 			flags = unix.MSG_DONTWAIT
 		}
+		owed := len(c.replies.lines) > 0
 		c.mu.Unlock()
-		c.flushReplies()
+		if owed {
+			c.flushReplies()
+		}
 		c.readOnce(flags)
 		c.mu.Lock()
 		c.reading.active = false

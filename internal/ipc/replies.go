@@ -68,7 +68,10 @@ func (c *Channel) withReplies(lines []byte) []byte {
 	if len(lines) > maxShortLine {
 		return lines
 	}
-	return append(c.takeReplies(), lines...)
+	if replies := c.takeReplies(); replies != nil {
+		return append(replies, lines...)
+	}
+	return lines
 }
 
 // repliesDue reports whether a queued reply must be sent now.
