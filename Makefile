@@ -46,7 +46,7 @@ fuzz: ## each fuzz target for FUZZTIME (1m)
 	$(GO) test -run '^$$' -fuzz '^FuzzLaws$$' -fuzztime $(FUZZTIME) ./internal/restart
 
 # bench/compare and cd bench && go test -bench . measure a change of this project in less time.
-bench: ## what channel and cluster cost, beside Node and Bun: docs/benchmarks.md, in some six minutes
+bench: ## what channel and cluster cost, beside Node and Bun: docs/benchmarks.md, in some ten minutes
 	cd bench && $(GO) build -o bin/ ./... && bin/bench $(BENCHFLAGS)
 	$(GO) test ./docs -run TestTranslations -translated docs/benchmarks.md
 

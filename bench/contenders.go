@@ -24,11 +24,15 @@ var names = []struct {
 	name text
 }{
 	{"go", text{"this project", "本项目"}},
+	{"gogc", text{"this project, GOGC=800", "本项目，GOGC=800"}},
 	{"node26", text{"Node 26", "Node 26"}},
 	{"node", text{"Node on PATH", "PATH 中的 Node"}},
 	{"bun", text{"Bun", "Bun"}},
 	{"deno", text{"Deno", "Deno"}},
 	{"floor", text{"system calls alone", "仅系统调用"}},
+	{"goroutines", text{"two goroutines", "两个 goroutine"}},
+	{"pending", text{"one pending connection", "1 个待接受的连接"}},
+	{"eager", text{"16 pending, http.Serve", "16 个待接受，http.Serve"}},
 	{"none", text{"policy none", "抢占策略（none）"}},
 	{"single", text{"net/http, one process", "net/http 单进程"}},
 	{"reuseport", text{"SO_REUSEPORT", "SO_REUSEPORT"}},
@@ -126,6 +130,13 @@ func (t table) channel(line, floor, script string) []contender {
 		all = append(all, measure("floor", "floor "+floor))
 	}
 	return all
+}
+
+// rarelyCollecting is a measurement of this project with a collector that runs less often.
+func rarelyCollecting(line string) contender {
+	c := measure("gogc", line)
+	c.command = append([]string{"env", "GOGC=800"}, c.command...)
+	return c
 }
 
 // cluster is a measurement of servers: this project's, and node/cluster.js.

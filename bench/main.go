@@ -32,16 +32,17 @@ import (
 
 // measurements are what this program measures: bench measure NAME.
 var measurements = map[string]func(args []string) (float64, error){
-	"roundtrip": roundTrip,
-	"oneway":    oneWay,
-	"handles":   handles,
-	"fork":      forkToMessage,
-	"floor":     floor,
-	"requests":  requests,
-	"even":      even,
-	"replace":   replace,
-	"kills":     kills,
-	"memory":    memory,
+	"roundtrip":  roundTrip,
+	"oneway":     oneWay,
+	"handles":    handles,
+	"fork":       forkToMessage,
+	"goroutines": goroutines,
+	"floor":      floor,
+	"requests":   requests,
+	"even":       even,
+	"replace":    replace,
+	"kills":      kills,
+	"memory":     memory,
 }
 
 // roles are what this program does as a child of a measurement: bench role NAME.

@@ -58,12 +58,12 @@ func (t table) roundTrips() []row {
 		group: "channel",
 		title: text{"round trip, both ends on one CPU", "往返，两端在同一个 CPU 上"},
 		unit:  microseconds, goal: 0.62, bound: bound,
-		contenders: pinned("0", t.channel("roundtrip", "roundtrip", "roundtrip.js")),
+		contenders: pinned("0", append(t.channel("roundtrip", "roundtrip", "roundtrip.js"), measure("goroutines", "goroutines"))),
 	}, {
 		group: "channel",
 		title: text{"round trip, each end on its own CPU", "往返，两端各用一个 CPU"},
 		unit:  microseconds, goal: 0.78, bound: bound,
-		contenders: pinned("0", t.channel("roundtrip -child-cpu 1", "roundtrip -child-cpu 1", "roundtrip.js 1")),
+		contenders: append(pinned("0", t.channel("roundtrip -child-cpu 1", "roundtrip -child-cpu 1", "roundtrip.js 1")), measure("goroutines", "goroutines")),
 	}}
 }
 
@@ -72,10 +72,14 @@ func (t table) oneWay() []row {
 	codec := text{"the JSON codec at both ends", "两端的 JSON 编解码"}
 	receiver := text{"the sender's JSON check, and copying", "发送方的 JSON 检查，以及复制"}
 	one := func(en, zh string, goal float64, bound text, line, floor, size string) row {
-		return row{
+		r := row{
 			group: "channel", title: text{"one way, " + en, "单向，" + zh}, unit: perSecond, larger: true,
 			goal: goal, bound: bound, with: size, contenders: t.channel("oneway "+line, floor, "oneway.js "+size),
 		}
+		if size != "20" { // longer messages keep the collector busy
+			r.contenders = append(r.contenders, rarelyCollecting("oneway "+line))
+		}
+		return r
 	}
 	return []row{
 		one("20 B, Send", "20 B，Send", 1.3, calls, "", "oneway", "20"),
@@ -151,9 +155,18 @@ func (t table) requests() []row {
 	}}
 }
 
+// others are this project's cluster with other settings.
+func (t table) others(line string) []contender {
+	return []contender{
+		measure("pending", line+" bin/server -pending 1"),
+		measure("eager", line+" bin/server -pending 16 -eager"),
+		measure("none", line+" bin/server -policy none"),
+	}
+}
+
 // servers are the same server with other ways to share its work.
 func (t table) servers(line string) []contender {
-	all := []contender{measure("none", line+" bin/server -policy none"), measure("single", line+" bin/server -policy single")}
+	all := append(t.others(line), measure("single", line+" bin/server -policy single"))
 	if t.all {
 		all = append(all, measure("reuseport", line+" bin/server -policy reuseport"), measure("prefork", line+" bin/prefork"))
 	}
@@ -181,12 +194,12 @@ func (t table) deaths() []row {
 		group: "cluster",
 		title: text{"requests that fail when workers are killed", "工作进程被杀时失败的请求"},
 		unit:  perKill, goal: 0.2, absolute: true, once: true, bound: begun,
-		contenders: t.cluster("kills"),
+		contenders: append(t.cluster("kills"), t.others("kills")...),
 	}, {
 		group: "cluster",
 		title: text{"requests that hang when workers are killed", "工作进程被杀时一直没有应答的请求"},
 		unit:  perKill, goal: 0, absolute: true, once: true,
-		contenders: t.cluster("kills -hung"),
+		contenders: append(t.cluster("kills -hung -n 10"), t.others("kills -hung -n 10")...),
 	}, {
 		group: "cluster",
 		title: text{"how even: the worker with the fewest of 4", "均匀程度：4 个工作进程中最少的一个"},

@@ -7,10 +7,8 @@ import (
 )
 
 const (
-	// maxUnaccepted is how many connections a worker may have and not have accepted while others
-	// wait and no worker is idle. With one, each connection would cost a wake-up of the worker and
-	// another one of the primary.
-	maxUnaccepted = 16
+	// maxPending is the largest Settings.MaxPending.
+	maxPending = 16
 	// stuckAfter is how long a worker may have left a connection unaccepted to get another one: a
 	// worker that is busy or frozen should not collect those that others could serve.
 	stuckAfter = 10 * time.Millisecond
@@ -24,7 +22,7 @@ const (
 // dispatcher accepts connections and gives each to a worker. Its picker decides to which.
 //
 // A connection goes to an idle worker: to one that has accepted all connections that it was given.
-// If there is none, a worker may have several, up to most; the others stay in the kernel's queue,
+// If there is none, a worker may have up to most of them; the others stay in the kernel's queue,
 // where they are safe whichever worker dies.
 type dispatcher struct {
 	port    *port

@@ -19,7 +19,7 @@ import (
 // first one. The test holds its mu.
 func fakePrimary(t *testing.T) *Primary {
 	t.Helper()
-	settings, err := Settings{Policy: RoundRobin}.withDefaults()
+	settings, err := Settings{Policy: RoundRobin, MaxPending: 1}.withDefaults()
 	require.NoError(t, err)
 	p := newPrimary(settings)
 	config := p.config()
@@ -55,9 +55,7 @@ func (p *Primary) addWorker(t *testing.T) (*Worker, *dispatcher) {
 	w.answerQuery(message{Where: &query{Address: &host, Port: &number, AddressType: []byte("4")}, Data: null})
 	reply, _ := takeUnsent(w)
 	require.Zero(t, reply.message.errno())
-	d := p.ports[reply.message.Key].scheduler.(*dispatcher)
-	d.most = 1 // a test that wants more says so
-	return w, d
+	return w, p.ports[reply.message.Key].scheduler.(*dispatcher)
 }
 
 // takeUnsent removes the next message to a worker, if there is one.

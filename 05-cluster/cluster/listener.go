@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -21,6 +22,8 @@ const acceptWithin = time.Second
 type listener struct {
 	registration
 	shared net.Listener // or nil
+
+	pace atomic.Pointer[pace] // set by Serve
 
 	mu      sync.Mutex      // guards the fields below
 	offers  []*offer        // that no call of Accept has taken yet, oldest first
@@ -104,8 +107,9 @@ func (l *listener) expire(o *offer) {
 	}
 }
 
-// accept answers that the connection is accepted before any of it is read: so a worker that has not
-// answered has not read a byte. It returns nil if the primary is gone: then the listener will be closed.
+// accept answers that the connection is accepted, before it returns it: so a worker that has not
+// answered has not read a byte of it. It returns nil if the primary is gone; then the listener will
+// be closed.
 func (o *offer) accept() net.Conn {
 	if o.answer(true) != nil {
 		o.conn.Close()
@@ -115,6 +119,7 @@ func (o *offer) accept() net.Conn {
 }
 
 func (l *listener) Accept() (net.Conn, error) {
+	l.pace.Load().await()
 	if l.shared != nil {
 		return l.shared.Accept()
 	}
@@ -131,22 +136,27 @@ func (l *listener) Accept() (net.Conn, error) {
 // nextConn returns a channel that yields the next connection, or is closed with the listener.
 func (l *listener) nextConn() <-chan net.Conn {
 	accept := make(chan net.Conn, 1)
-	l.mu.Lock()
-	switch {
-	case len(l.offers) > 0:
-		o := l.offers[0]
-		l.offers = slices.Delete(l.offers, 0, 1)
-		l.mu.Unlock()
+	if o := l.takeOffer(accept); o != nil {
 		o.expiry.Stop()
 		accept <- o.accept()
-		return accept
+	}
+	return accept
+}
+
+// takeOffer returns the oldest offer. If there is none, accept waits for one, or is closed.
+func (l *listener) takeOffer(accept chan net.Conn) (o *offer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case len(l.offers) > 0:
+		o = l.offers[0]
+		l.offers = slices.Delete(l.offers, 0, 1)
 	case l.closed:
 		close(accept)
 	default:
 		l.accepts = append(l.accepts, accept)
 	}
-	l.mu.Unlock()
-	return accept
+	return o
 }
 
 func (l *listener) closedError(op string) error {

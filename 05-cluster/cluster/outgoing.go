@@ -13,7 +13,7 @@ import (
 
 // maxUnsent is how many messages may wait for a worker that does not read. A worker that reads
 // has its connections of each port to answer, and a few replies.
-const maxUnsent = maxPorts * maxUnaccepted
+const maxUnsent = maxPorts * maxPending
 
 // outgoing is a message to a worker, with a handle or nil.
 type outgoing struct {
@@ -43,13 +43,17 @@ func (w *Worker) enqueue(m message, handle syscall.Conn) {
 	w.sendLater(out)
 }
 
-// sendConn sends a numbered message with a connection, as enqueue does.
+// sendConn sends a numbered message with a connection, as enqueue does. An error means that this
+// process is short of descriptors, or has too many on the way.
 func (w *Worker) sendConn(m message, conn connFD) error {
 	out := outgoing{message: m}
 	if len(w.unsent) == 0 {
 		sent, err := w.process.TrySendConn(out.seal(), int(conn), func() { w.reportLost(m) })
-		if sent || err != nil {
+		switch {
+		case sent || errors.Is(err, ipc.ErrClosed): // exited takes it back
 			return nil
+		case err != nil:
+			return err
 		}
 	}
 	file, err := conn.file() // writeLoop may wait while the connection is closed here

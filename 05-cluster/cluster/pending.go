@@ -20,7 +20,7 @@ type pendingConn struct {
 func (w *Worker) give(c *pendingConn) {
 	m := w.number(message{Act: actConnection, Key: c.from.port.key})
 	w.pending[m.Seq] = c
-	if err := w.sendConn(m, c.conn); err != nil { // this process is short of descriptors
+	if w.sendConn(m, c.conn) != nil {
 		w.connAnswered(m.Seq, false)
 	}
 }

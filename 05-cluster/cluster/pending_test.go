@@ -81,3 +81,14 @@ func TestRefusesOneOfSeveral(t *testing.T) {
 	require.True(t, a.connAnswered(givenSeq(a), true))
 	require.Empty(t, d.refused(), "it has room again")
 }
+
+// A number of pending connections that is out of range must be an error.
+func TestMaxPending(t *testing.T) {
+	for _, wrong := range []int{-1, maxPending + 1} {
+		_, err := Settings{MaxPending: wrong}.withDefaults()
+		require.ErrorContains(t, err, "there may be 1 to 16")
+	}
+	settings, err := Settings{}.withDefaults()
+	require.NoError(t, err)
+	require.Equal(t, 8, settings.MaxPending)
+}

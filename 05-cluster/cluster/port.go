@@ -54,7 +54,7 @@ func newScheduler(policy Policy, pt *port) scheduler {
 	case Sticky:
 		return newDispatcher(pt, newSticky(pt.workers), 1)
 	default: // RoundRobin
-		return newDispatcher(pt, &roundRobin{shares: map[*Worker]share{}}, maxUnaccepted)
+		return newDispatcher(pt, &roundRobin{shares: map[*Worker]share{}}, pt.primary.settings.MaxPending)
 	}
 }
 

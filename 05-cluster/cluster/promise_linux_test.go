@@ -60,7 +60,7 @@ func TestPendingConnectionRequeued(t *testing.T) {
 // it, and none be answered twice.
 func TestManyPendingConnectionsRequeued(t *testing.T) {
 	eachWorker(t, func(t *testing.T, worker []string) {
-		h := startPrimary(t, Settings{}, worker...)
+		h := startPrimary(t, Settings{MaxPending: maxPending}, worker...)
 		workers, address := h.fork(2)
 		workers[0].Signal(syscall.SIGSTOP)
 		clitest.RequireStopped(t, workers[0].Pid())
@@ -69,7 +69,7 @@ func TestManyPendingConnectionsRequeued(t *testing.T) {
 		for _, conn := range waiting {
 			require.Equal(t, workers[1].String(), body(t, conn))
 		}
-		require.Equal(t, maxUnaccepted, h.exitOf(workers[0]).Returned)
+		require.Equal(t, maxPending, h.exitOf(workers[0]).Returned)
 		clitest.Eventually(t, func() bool { // the client may have the answer first
 			h.Primary.mu.Lock()
 			defer h.Primary.mu.Unlock()
@@ -84,7 +84,7 @@ func (h *harness) giveMany(w *Worker, address string) (conns []net.Conn) {
 	d := h.dispatcher()
 	h.Primary.mu.Lock()
 	defer h.Primary.mu.Unlock()
-	for len(w.pending) < maxUnaccepted {
+	for len(w.pending) < maxPending {
 		conn := dial(h.t, "tcp", address)
 		require.NoError(h.t, sendRequest(conn))
 		conns = append(conns, conn)

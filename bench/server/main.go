@@ -2,12 +2,13 @@
 // hello, or their pid at /pid. It prints its address when all of them listen, and ends with its
 // standard input. With a command as its arguments, the workers run that.
 //
-// Usage: server [-policy rr|none|reuseport|single] [command]
+// Usage: server [-policy rr|none|reuseport|single] [-pending N] [-eager] [command]
 package main
 
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -30,24 +31,30 @@ func main() {
 
 func run() error {
 	policy := flag.String("policy", string(cluster.RoundRobin), "how connections get to the workers")
+	pending := flag.Int("pending", 0, "connections that a worker may have and not have accepted")
+	eager := flag.Bool("eager", false, "accept connections as fast as net/http does")
 	flag.Parse()
 	workers, err := strconv.Atoi(cmp.Or(os.Getenv("WORKERS"), "2"))
 	switch {
 	case err != nil:
 		return err
 	case !cluster.IsPrimary():
-		return work()
+		return work(*eager)
 	case *policy == "single":
 		return single()
 	case *policy == "reuseport":
 		return reusePort(workers)
 	}
-	return primary(cluster.Policy(*policy), workers, flag.Args())
+	settings := cluster.Settings{
+		Policy:     cluster.Policy(*policy),
+		MaxPending: *pending,
+		Restart:    oftenKilled(workers),
+	}
+	return primary(settings, workers, flag.Args())
 }
 
 // primary starts the workers, and replaces those that are killed.
-func primary(policy cluster.Policy, workers int, command []string) error {
-	settings := cluster.Settings{Policy: policy, Restart: oftenKilled(workers)}
+func primary(settings cluster.Settings, workers int, command []string) error {
 	if len(command) > 0 {
 		settings.Command = func(int, int) *exec.Cmd { return exec.Command(command[0], command[1:]...) }
 	}
@@ -97,9 +104,16 @@ func listening(p *cluster.Primary, workers int) (address string, err error) {
 }
 
 // work is a worker.
-func work() error {
+func work(eager bool) error {
 	listener, err := cluster.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
+		return err
+	}
+	if eager {
+		err := http.Serve(listener, http.HandlerFunc(answer))
+		if errors.Is(err, net.ErrClosed) { // it must leave
+			return nil
+		}
 		return err
 	}
 	return cluster.Serve(listener, http.HandlerFunc(answer))
