@@ -126,7 +126,12 @@ func (a axis) ticks() (all []tick) {
 }
 
 // factor is how many times better than the yardstick a contender is.
+//
+// Goroutines have none: they would take half of the plot.
 func (res result) factor(who string) (s summary, ok bool) {
+	if who == "goroutines" {
+		return s, false
+	}
 	s, ok = res.ratio(who)
 	if !ok || res.absolute || !(s.Min > 0) || math.IsInf(s.Max, 1) {
 		return s, false
