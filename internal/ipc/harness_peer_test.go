@@ -40,6 +40,9 @@ func newPeer(t *testing.T, cfg Config) (*Channel, *peer) {
 	require.NoError(t, err)
 	cfg.Poll = cfg.Poll || os.Getenv(pollVariable) != ""
 	c := newChannel(ours, cfg)
+	if c.socket.file != nil {
+		t.Log(polled)
+	}
 	file := os.NewFile(uintptr(theirs), "peer")
 	conn, err := net.FileConn(file)
 	require.NoError(t, err)

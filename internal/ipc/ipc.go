@@ -71,7 +71,7 @@ type Config struct {
 	LateACK bool
 	// Poll waits for messages in Go's poller instead of in the kernel. A round trip takes half as
 	// long again; but with several busy channels, as a primary has, a message takes less of the
-	// CPU, and the channel needs no thread.
+	// CPU, and a channel that waits for messages needs no thread.
 	Poll bool
 	// Trace, if set, is called with every step and every line: from several
 	// goroutines, but not concurrently. It must not use the channel.

@@ -70,7 +70,9 @@ func (l *lines) split(n int, emit func(line []byte, start int64)) error {
 			l.skip()
 		}
 	}
-	l.partial = copy(l.buf, rest)
+	if l.partial += n; len(rest) < l.partial { // a line is complete
+		l.partial = copy(l.buf, rest)
+	}
 	return l.limit()
 }
 
@@ -81,7 +83,7 @@ func (l *lines) own(line, rest []byte) (own, after []byte) {
 	if l.short++; len(line) >= readSize {
 		l.short = 0
 	}
-	if len(l.buf) <= maxKept {
+	if len(line) < maxKept {
 		return bytes.Clone(line), rest
 	}
 	l.resize(max(readSize, len(rest)), rest)
@@ -98,5 +100,8 @@ func (l *lines) limit() error {
 	}
 	l.skipped += int64(l.partial)
 	l.partial = 0
+	if len(l.buf) > maxKept {
+		l.buf = nil // gives back the memory of a line that nothing will receive
+	}
 	return nil
 }

@@ -89,7 +89,7 @@ func TestLinesOfAllLengths(t *testing.T) {
 		want = append(want, strings.Repeat(string(rune('a'+len(want))), length))
 		stream = append(stream, want[len(want)-1]+"\n"...)
 	}
-	for _, most := range []int{10_000, readSize, maxKept, len(stream)} {
+	for _, most := range []int{100_000, readSize, len(stream)} {
 		l := lines{max: 3 * maxKept}
 		var got [][]byte
 		next := int64(0)
@@ -110,6 +110,24 @@ func TestLinesOfAllLengths(t *testing.T) {
 		}
 		require.Len(t, got, len(want))
 	}
+}
+
+// A long line that is skipped must leave no memory to the lines after it.
+func TestSkippedLineLeavesNothing(t *testing.T) {
+	skipped := 0
+	l := lines{max: 4 * maxKept, skip: func() { skipped++ }}
+	var last []byte
+	for range 2 {
+		for text := strings.Repeat("x", l.max+1) + "\nshort\n"; text != ""; {
+			n := copy(l.room(), text)
+			text = text[n:]
+			require.NoError(t, l.split(n, func(line []byte, _ int64) { last = line }))
+		}
+		require.Equal(t, "short", string(last))
+		require.Less(t, cap(last), 100)
+		require.LessOrEqual(t, len(l.buf), maxKept)
+	}
+	require.Equal(t, 2, skipped)
 }
 
 // The buffer must grow only with what has been received, and must be given back after a long

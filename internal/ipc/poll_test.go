@@ -42,11 +42,11 @@ func TestPoll(t *testing.T) {
 // With Poll, a read that waits must end with the channel, whichever side ends it, and so must a
 // Send that waits.
 func TestPollEnds(t *testing.T) {
-	for who, end := range map[string]func(c *Channel, p *peer) error{
+	for side, end := range map[string]func(c *Channel, p *peer) error{
 		"this side":  func(c *Channel, _ *peer) error { return c.Disconnect() },
 		"other side": func(_ *Channel, p *peer) error { return p.Close() },
 	} {
-		t.Run(who, func(t *testing.T) {
+		t.Run(side, func(t *testing.T) {
 			noLeaks(t)
 			c, p := newPeer(t, Config{Poll: true})
 			read, sent := make(chan error, 1), make(chan error, 1)
@@ -97,14 +97,19 @@ func TestPollWait(t *testing.T) {
 // pollVariable makes newPeer set Config.Poll.
 const pollVariable = "IPC_TEST_POLL"
 
+// polled is what newPeer says when it does.
+const polled = "this channel waits in the poller"
+
 // Whatever a hostile peer writes must do no more harm with Poll than without it.
 func TestPollWithHostilePeers(t *testing.T) {
 	if os.Getenv(pollVariable) != "" {
 		t.Skip("this process runs them")
 	}
 	const hostile = "Flood|Bounded|RandomLines|Receive|InvalidLines|LastLine|Line$|Descriptor|Handle|Peer|Disconnect|Acknowledge|Counts|Cluster|Skip"
-	cmd := exec.Command(os.Args[0], "-test.run", hostile, "-test.skip", "Soak|Poll", "-test.timeout", clitest.Never.String())
+	cmd := exec.Command(os.Args[0], "-test.v", "-test.run", hostile, "-test.skip", "Soak|Poll|Lines", "-test.timeout", clitest.Never.String())
 	cmd.Env = append(cmd.Environ(), pollVariable+"=1")
 	output, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", output)
+	require.Greater(t, strings.Count(string(output), "--- PASS: Test"), 40)
+	require.Contains(t, string(output), polled)
 }

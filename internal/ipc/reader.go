@@ -107,9 +107,9 @@ func (c *Channel) readUntil(enough func() bool) {
 		if c.reading.nonblock {
 			flags = unix.MSG_DONTWAIT
 		}
-		owed := len(c.replies.lines) > 0
+		queued := len(c.replies.lines) > 0
 		c.mu.Unlock()
-		if owed {
+		if queued {
 			c.flushReplies()
 		}
 		c.readOnce(flags)

@@ -82,12 +82,12 @@ func (s *socket) receiveOnce(buf, oob []byte, flags int) (n, oobn int, err error
 		n, oobn, _, _, err = unix.Recvmsg(s.fd, buf, oob, flags|receiveFlags)
 		return n, oobn, err
 	}
-	closed := s.raw.Read(func(uintptr) bool {
+	waitErr := s.raw.Read(func(uintptr) bool {
 		n, oobn, _, _, err = unix.Recvmsg(s.fd, buf, oob, flags|receiveFlags)
 		return err != unix.EAGAIN
 	})
-	if closed != nil {
-		return 0, 0, nil
+	if waitErr != nil { // the poller has no room for it
+		return 0, 0, waitErr
 	}
 	return n, oobn, err
 }

@@ -20,8 +20,8 @@ func (c *Channel) TrySend(v any) (sent bool, err error) {
 
 // TrySendConn sends v with a connection, as SendHandle does, but never waits, as TrySend, and not
 // for the acknowledgement either: true means that the kernel has both. fd is a connection over TCP
-// or a Unix socket, with O_NONBLOCK set. It belongs to the caller, and must stay open until the
-// peer has answered.
+// or a Unix socket, with O_NONBLOCK set. It belongs to the caller, and on macOS, which may discard a
+// socket that no process holds, it must stay open until the acknowledgement.
 //
 // If the peer refuses the connection, refused is called, from the goroutine that reads the channel.
 // It is not called if the channel ends before the peer has answered. Nothing reads ahead for the
@@ -40,30 +40,38 @@ func (c *Channel) TrySendConn(v any, fd int, refused func()) (sent bool, err err
 // have to wait.
 func (c *Channel) tryWrite(out []byte, h *sentHandle) (written bool, err error) {
 	select {
+	case <-c.closed:
+		return false, ErrClosed
+	default:
+	}
+	select {
 	case c.outgoing.writing <- struct{}{}:
 	default:
 		return false, nil
 	}
-	fd, rights := -1, []byte(nil)
-	if h != nil {
+	fd, rights, replies := -1, []byte(nil), []byte(nil)
+	if h == nil {
+		replies = c.takeReplies()
+	} else {
 		if _, ok := c.reserve(h, len(out)); !ok {
 			c.unlockWriting()
 			return false, nil
 		}
 		fd, rights = h.fd, unix.UnixRights(h.fd)
 	}
-	c.traceLines("send", out, fd)
-	n, err := c.socket.send(out, rights, unix.MSG_DONTWAIT)
+	all := out
+	if len(replies) > 0 {
+		all = append(replies[:len(replies):len(replies)], out...)
+	}
+	n, err := c.socket.send(all, rights, unix.MSG_DONTWAIT)
 	if n == 0 && err == unix.EAGAIN {
-		if h != nil {
-			c.forget(h)
-		}
-		c.unlockWriting()
+		c.undo(h, replies)
 		return false, nil
 	}
-	c.countWritten(len(out))
+	c.traceLines("send", all, fd)
+	c.countWritten(len(all))
 	if err == unix.EAGAIN { // the kernel has the beginning, and with it the handle
-		rest := bytes.Clone(out[n:])
+		rest := bytes.Clone(all[n:])
 		go func() {
 			_, err := c.socket.send(rest, nil, 0)
 			c.finishWrite(h, err)
@@ -72,4 +80,15 @@ func (c *Channel) tryWrite(out []byte, h *sentHandle) (written bool, err error) 
 	}
 	err = c.finishWrite(h, err)
 	return err == nil, err
+}
+
+// undo ends a write of which the kernel has taken nothing.
+func (c *Channel) undo(h *sentHandle, replies []byte) {
+	if h != nil {
+		c.forget(h)
+	}
+	c.mu.Lock()
+	c.replies.lines = append(replies, c.replies.lines...)
+	c.mu.Unlock()
+	c.unlockWriting()
 }

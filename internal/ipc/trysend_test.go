@@ -24,7 +24,7 @@ func TestTrySend(t *testing.T) {
 	require.NoError(t, c.Disconnect())
 	sent, err = c.TrySend(1)
 	require.False(t, sent)
-	require.True(t, err == nil || err == ErrClosed, "%v", err)
+	require.Equal(t, ErrClosed, err)
 }
 
 // While the peer does not read, TrySend must send nothing, and no part of a line. Later it must
@@ -138,8 +138,8 @@ func TestTrySendConnDisconnect(t *testing.T) {
 	refused := tryConn(t, c, newSocketPair(t).far)
 	require.NoError(t, c.Disconnect())
 	require.Zero(t, *refused)
-	sent, _ := c.TrySendConn(1, newSocketPair(t).far, func() {})
-	require.False(t, sent)
+	_, err := c.TrySendConn(1, newSocketPair(t).far, func() {})
+	require.Equal(t, ErrClosed, err)
 }
 
 // With LateACK, a connection's acknowledgement must come with the answer to its message, before it.
