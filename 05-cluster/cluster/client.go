@@ -182,20 +182,13 @@ func (c *primaryConn) handleReply(m message, raw ipc.Message) {
 // handleConnection offers a connection to its server. It belongs to this worker once the
 // server has answered that it accepts it; until then the primary may give it to another one.
 func (c *primaryConn) handleConnection(m message, raw ipc.Message) {
-	answer := func(accepted bool) error {
-		return c.send(message{Ack: &m.Seq, Accepted: &accepted})
-	}
 	conn, err := raw.Conn()
-	if err != nil { // this process is short of descriptors
-		answer(false)
-		return
-	}
-	o := &offer{conn: conn, answer: answer}
+	o := &offer{conn: conn, primary: c, seq: m.Seq}
 	c.mu.Lock()
 	l, ok := c.servers[m.Key].(*listener)
 	c.mu.Unlock()
-	if !ok {
-		o.refuse()
+	if err != nil || !ok { // with an error, this process is short of descriptors
+		go o.refuse()
 		return
 	}
 	l.offer(o)

@@ -8,7 +8,7 @@
 // This is the way of one connection through the primary:
 //
 //	dispatcher.dispatch     accepts it, and has the picker choose a worker
-//	Worker.give             sends it to that worker: now it is pending
+//	Worker.sendPending      sends it to that worker: now it is pending
 //	Worker.handleMessage    reads the worker's answer, for connAnswered
 //	dispatcher.accepted     counts it, and gives the worker the next, or
 //	dispatcher.refuse       queues the connection again

@@ -28,10 +28,11 @@ type dispatcher struct {
 	port    *port
 	socket  listenSocket
 	picker  picker
-	most    int       // unaccepted connections of a worker
-	changed sync.Cond // of the primary's mu: a worker is idle, or finishing was set
-	takers  []*taker  // those that became idle last, last
-	pending int       // connections that were given and not answered
+	most    int           // unaccepted connections of a worker
+	stuck   time.Duration // stuckAfter
+	changed sync.Cond     // of the primary's mu: a worker is idle, or finishing was set
+	takers  []*taker      // those that became idle last, last
+	pending int           // connections that were given and not answered
 
 	waiting   bool // the wait goroutine waits for a connection
 	finishing bool // accept nothing more
@@ -59,6 +60,7 @@ func newDispatcher(pt *port, picker picker, most int) *dispatcher {
 		socket: newListenSocket(pt.fd, pt.key),
 		picker: picker,
 		most:   most,
+		stuck:  stuckAfter,
 	}
 	d.changed.L = &pt.primary.mu
 	pt.primary.running.Go(d.wait)
@@ -72,9 +74,22 @@ func (d *dispatcher) addWorker(w *Worker, reply message) {
 	w.enqueue(reply, nil)
 	d.picker.add(w)
 	if d.taker(w) == nil {
-		d.takers = append(d.takers, &taker{worker: w})
+		d.takers = append(d.takers, d.newTaker(w))
 	}
 	d.dispatch()
+}
+
+// newTaker returns a taker for a worker, which may have had the port before and not have accepted
+// all connections that it was given.
+func (d *dispatcher) newTaker(w *Worker) *taker {
+	t := &taker{worker: w}
+	for _, c := range w.pending {
+		if c.from == d {
+			c.to = t
+			t.given()
+		}
+	}
+	return t
 }
 
 func (d *dispatcher) removeWorker(w *Worker) {
@@ -89,7 +104,7 @@ func (d *dispatcher) removeWorker(w *Worker) {
 func (d *dispatcher) dispatch() {
 	for ready := d.ready(); len(ready) > 0; ready = d.ready() {
 		if conn, w := d.picker.pick(ready, d.refused()); w != nil {
-			d.give(conn, w)
+			d.assign(conn, w)
 			continue
 		}
 		conn := d.accept()
@@ -112,7 +127,7 @@ func (d *dispatcher) dispatch() {
 func (d *dispatcher) ready() (ready []*Worker) {
 	fewest := d.most
 	for _, t := range d.takers {
-		if t.unaccepted > fewest || !t.hasRoom(d.most) {
+		if t.unaccepted > fewest || !t.hasRoom(d.most, d.stuck) {
 			continue
 		}
 		if t.unaccepted < fewest {
@@ -134,12 +149,12 @@ func (d *dispatcher) refused() (refused []*Worker) {
 
 func (d *dispatcher) hasIdle() bool { return slices.ContainsFunc(d.takers, (*taker).idle) }
 
-// give gives a worker a connection.
-func (d *dispatcher) give(conn connFD, w *Worker) {
+// assign gives a worker a connection.
+func (d *dispatcher) assign(conn connFD, w *Worker) {
 	t := d.taker(w)
 	d.pending++
 	t.given()
-	w.give(&pendingConn{conn: conn, from: d, to: t})
+	w.sendPending(&pendingConn{conn: conn, from: d, to: t})
 }
 
 // taker returns the taker of a worker, or nil.

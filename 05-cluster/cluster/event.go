@@ -95,13 +95,10 @@ func (e Exit) String() string {
 	text := supervise.Exited{
 		Worker: e.Worker.process, Exit: e.Exit, Intended: e.AfterDisconnect, Reason: e.Reason, Why: e.Why,
 	}.String()
-	switch e.Returned {
-	case 0:
-		return text
-	case 1:
-		return text + "; 1 connection that it had not accepted came back"
+	if e.Returned > 0 {
+		text += fmt.Sprintf("; connections back that it had not accepted: %d", e.Returned)
 	}
-	return fmt.Sprintf("%s; %d connections that it had not accepted came back", text, e.Returned)
+	return text
 }
 
 func (e RestartDelayed) String() string {

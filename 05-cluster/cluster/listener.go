@@ -31,15 +31,28 @@ type listener struct {
 	closed  bool
 }
 
-// offer is a connection that the primary has given us, and how to answer.
+// offer is a connection that the primary has given us.
 type offer struct {
-	conn   net.Conn
-	answer func(accepted bool) error
-	expiry *time.Timer
+	conn    net.Conn
+	primary *primaryConn
+	seq     int64 // of its message
+	expiry  *time.Timer
 }
 
+// answer waits while the primary does not read. So the goroutine that reads must not call it.
+func (o *offer) answer(accepted bool) error { return o.primary.send(o.message(accepted)) }
+
+// tryAnswer is answer that does not wait. It returns false if it would have to.
+func (o *offer) tryAnswer(accepted bool) (sent bool, err error) {
+	return o.primary.channel.TrySend(ipc.ClusterMessage{Message: o.primary.number(o.message(accepted))})
+}
+
+func (o *offer) message(accepted bool) message { return message{Ack: &o.seq, Accepted: &accepted} }
+
 func (o *offer) refuse() {
-	o.conn.Close()
+	if o.conn != nil {
+		o.conn.Close()
+	}
 	o.answer(false)
 }
 
@@ -66,19 +79,24 @@ func (l *listener) open(m message, raw ipc.Message) (err error) {
 }
 
 // offer accepts a connection for a call of Accept that waits. If none waits, the connection waits
-// for a call, and is refused if none comes.
+// for a call, and is refused if none comes. offer itself never waits.
 func (l *listener) offer(o *offer) {
-	accept, refused := l.match(o)
+	accept, refused := l.takeAccept(o)
 	switch {
 	case refused:
-		o.refuse()
-	case accept != nil:
-		accept <- o.accept()
+		go o.refuse()
+	case accept == nil:
+	default:
+		if sent, _ := o.tryAnswer(true); sent {
+			accept <- o.conn
+			return
+		}
+		go func() { accept <- o.accept() }()
 	}
 }
 
-// match returns the call of Accept that an offer is for, which is nil if the offer must wait.
-func (l *listener) match(o *offer) (accept chan<- net.Conn, refused bool) {
+// takeAccept returns the call of Accept that an offer is for, which is nil if the offer must wait.
+func (l *listener) takeAccept(o *offer) (accept chan<- net.Conn, refused bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -172,7 +190,7 @@ func (l *listener) Close() error {
 	}
 	for _, o := range offers {
 		o.expiry.Stop()
-		o.refuse()
+		go o.refuse() // readLoop may have called Close
 	}
 	var err error
 	if l.shared != nil {

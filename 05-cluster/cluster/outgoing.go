@@ -11,8 +11,8 @@ import (
 	"playing-with-processes/internal/ipc"
 )
 
-// maxUnsent is how many messages may wait for a worker that does not read. A worker that reads
-// has its connections of each port to answer, and a few replies.
+// maxUnsent is how many messages may wait for a worker that does not read. To a worker that reads,
+// at most maxPending connections of each port are on the way, and a few replies.
 const maxUnsent = maxPorts * maxPending
 
 // outgoing is a message to a worker, with a handle or nil.
@@ -37,7 +37,7 @@ func (w *Worker) enqueue(m message, handle syscall.Conn) {
 	out := outgoing{message: w.number(m), handle: handle, close: func() {}}
 	if len(w.unsent) == 0 && handle == nil {
 		if sent, err := w.process.TrySend(out.seal()); sent || err != nil {
-			return // with an error, the channel has ended
+			return // an error is the end of the channel, or an address that is too long for a reply
 		}
 	}
 	w.sendLater(out)

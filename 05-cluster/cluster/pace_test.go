@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"net"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -9,42 +10,52 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// waits returns how long a call of await waits.
+func (p *pace) waits() time.Duration {
+	begun := time.Now()
+	p.await()
+	return time.Since(begun)
+}
+
 // After the first connection, each must wait until a request has begun, or for requestTime.
 func TestPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPace()
 		handler := p.handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-		waits := func() time.Duration {
-			begun := time.Now()
-			p.await()
-			return time.Since(begun)
-		}
-		require.Zero(t, waits(), "the first")
-		require.Equal(t, requestTime, waits(), "no request")
+		require.Zero(t, p.waits(), "the first")
 		handler.ServeHTTP(nil, nil)
 		handler.ServeHTTP(nil, nil)
-		require.Zero(t, waits(), "a request has begun")
-		require.Equal(t, requestTime, waits(), "it counts once")
+		require.Zero(t, p.waits(), "a request has begun")
 		time.AfterFunc(requestTime/2, func() { handler.ServeHTTP(nil, nil) })
-		require.Equal(t, requestTime/2, waits(), "a request begins meanwhile")
-		require.Zero(t, func() time.Duration { p = nil; return waits() }(), "without Serve")
+		require.Equal(t, requestTime/2, p.waits(), "a request begins meanwhile")
+		require.Equal(t, requestTime, p.waits(), "no request")
+		p = nil
+		require.Zero(t, p.waits(), "without Serve")
 	})
 }
 
-// With Serve, clients that connect and send nothing must not keep others from being served.
+// Clients that connect and send nothing must hardly delay others, and requests must restore the
+// pace.
 func TestPaceWithSilentClients(t *testing.T) {
-	t.Parallel()
-	for _, policy := range Policies() {
-		t.Run(string(policy), func(t *testing.T) {
-			t.Parallel()
-			h := startPrimary(t, Settings{Policy: policy}, goHTTP...)
-			_, address := h.fork(2)
-			for range 50 {
-				dial(t, "tcp", address)
-			}
-			for range 20 {
-				require.Contains(t, get(t, "tcp", address), "worker")
-			}
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		p := newPace()
+		handler := p.handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		begun := time.Now()
+		for range 1000 {
+			p.await()
+		}
+		require.Less(t, time.Since(begun), 2*requestTime+1000*leastRequestTime)
+		for range 10 {
+			handler.ServeHTTP(nil, nil)
+			p.await()
+		}
+		require.Equal(t, requestTime, p.waits())
+	})
+}
+
+// Serve must pace a listener of the cluster.
+func TestServePaces(t *testing.T) {
+	l := &listener{registration: registration{addr: &net.TCPAddr{}}, closed: true}
+	require.ErrorIs(t, Serve(l, http.NotFoundHandler()), net.ErrClosed)
+	require.NotNil(t, l.pace.Load())
 }

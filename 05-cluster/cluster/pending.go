@@ -16,8 +16,8 @@ type pendingConn struct {
 	age  int // in ticks
 }
 
-// give sends the worker a connection. It belongs to the worker once the worker has answered.
-func (w *Worker) give(c *pendingConn) {
+// sendPending sends the worker a connection. It belongs to the worker once the worker has answered.
+func (w *Worker) sendPending(c *pendingConn) {
 	m := w.number(message{Act: actConnection, Key: c.from.port.key})
 	w.pending[m.Seq] = c
 	if w.sendConn(m, c.conn) != nil {

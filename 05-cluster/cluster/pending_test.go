@@ -13,7 +13,7 @@ func fakeBusy(t *testing.T) (a, b *Worker, d *dispatcher) {
 	p := fakePrimary(t)
 	a, d = p.addWorker(t)
 	b, _ = p.addWorker(t)
-	d.most = 3
+	d.most, d.stuck = 3, time.Hour // on a busy machine, they must not count as stuck
 	return a, b, d
 }
 
@@ -22,9 +22,6 @@ func fakeBusy(t *testing.T) (a, b *Worker, d *dispatcher) {
 func TestSeveralUnaccepted(t *testing.T) {
 	a, b, d := fakeBusy(t)
 	for i := range 8 {
-		for _, taker := range d.takers {
-			taker.since = time.Now() // on a busy machine, they must not count as stuck
-		}
 		pushConn(t, d)
 		require.Equal(t, min(i/2+1, 3), max(len(a.pending), len(b.pending)))
 	}
@@ -54,7 +51,7 @@ func TestStuckWorkerGetsNoMore(t *testing.T) {
 	pushConn(t, d)
 	pushConn(t, d)
 	for _, taker := range d.takers {
-		taker.since = time.Now().Add(-stuckAfter)
+		taker.since = time.Now().Add(-d.stuck)
 	}
 	pushConn(t, d)
 	pushConn(t, d)
@@ -91,4 +88,23 @@ func TestMaxPending(t *testing.T) {
 	settings, err := Settings{}.withDefaults()
 	require.NoError(t, err)
 	require.Equal(t, 8, settings.MaxPending)
+}
+
+// A worker that opens its port again must keep the connections that it has not accepted, and have
+// no more than before.
+func TestPendingAfterReopening(t *testing.T) {
+	a, b, d := fakeBusy(t)
+	for range 6 {
+		pushConn(t, d)
+	}
+	first := givenSeq(a)
+	a.closePort(d.port.key)
+	a.ports[d.port.key] = d.port
+	d.port.addWorker(a, message{})
+	pushConn(t, d)
+	require.Len(t, a.pending, 3)
+	require.Len(t, b.pending, 3)
+	require.True(t, a.connAnswered(first, true))
+	require.Len(t, a.pending, 3)
+	require.Zero(t, d.picker.len())
 }

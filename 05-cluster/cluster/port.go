@@ -18,7 +18,8 @@ type Policy string
 
 const (
 	// RoundRobin: the primary accepts, and gives each connection to the idle worker that had
-	// the fewest. It is Node's SCHED_RR.
+	// the fewest or, if none is idle, to one with few that it has not accepted. It is Node's
+	// SCHED_RR.
 	RoundRobin Policy = "rr"
 	// None, Node's SCHED_NONE: the workers share the socket and race for connections.
 	None Policy = "none"

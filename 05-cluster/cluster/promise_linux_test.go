@@ -89,7 +89,7 @@ func (h *harness) giveMany(w *Worker, address string) (conns []net.Conn) {
 		require.NoError(h.t, sendRequest(conn))
 		conns = append(conns, conn)
 		if given := d.socket.accept(); given != noConn { // else the wait goroutine has it
-			d.give(given, w)
+			d.assign(given, w)
 		}
 	}
 	return conns

@@ -16,7 +16,11 @@ func acceptConn(fd int) (int, error) {
 		return -1, err
 	}
 	unix.CloseOnExec(conn)
-	return conn, unix.SetNonblock(conn, true)
+	if err := unix.SetNonblock(conn, true); err != nil {
+		unix.Close(conn)
+		return -1, err
+	}
+	return conn, nil
 }
 
 // backlog cannot tell how many connections wait in the kernel of macOS.

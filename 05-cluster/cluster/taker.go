@@ -14,12 +14,13 @@ type taker struct {
 // idle reports whether it has no connection and would not refuse one.
 func (t *taker) idle() bool { return t.unaccepted == 0 && !t.refused }
 
-// hasRoom reports whether it may have one more connection, if it may have this many.
-func (t *taker) hasRoom(most int) bool {
+// hasRoom reports whether the worker may have one more connection; most is the limit, and a worker
+// that has left one for the time stuck gets no more.
+func (t *taker) hasRoom(most int, stuck time.Duration) bool {
 	if t.refused || t.unaccepted >= most {
 		return false
 	}
-	return t.unaccepted == 0 || time.Since(t.since) < stuckAfter
+	return t.unaccepted == 0 || time.Since(t.since) < stuck
 }
 
 func (t *taker) given() {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"iter"
 	"net"
 	"net/netip"
@@ -191,4 +192,48 @@ func init() {
 		}
 		return fmt.Errorf("the primary is gone")
 	}
+}
+
+func init() {
+	roles["floods and serves"] = func(args ...string) error {
+		l, err := Listen("tcp", args[0])
+		if err != nil {
+			return err
+		}
+		go func() {
+			for range Messages() {
+			}
+		}()
+		go func() {
+			for Send(context.Background(), strings.Repeat("x", 1000)) == nil {
+			}
+		}()
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return nil
+			}
+			conn.Close()
+		}
+	}
+}
+
+// A worker must go on reading its channel while its primary does not read: a program that answers
+// each of many messages would wait for the worker, and the worker for the program.
+func TestConnectionsBetweenManyMessages(t *testing.T) {
+	t.Parallel()
+	h := startPrimary(t, Settings{}, "go", "floods and serves", "127.0.0.1:0")
+	workers, address := h.fork(1)
+	go func() {
+		reply := strings.Repeat("y", 3000)
+		for w, m := range h.Messages() {
+			m.Close()
+			w.Send(context.Background(), reply)
+		}
+	}()
+	for range 500 {
+		_, err := io.ReadAll(dial(t, "tcp", address))
+		require.NoError(t, err)
+	}
+	workers[0].Signal(syscall.SIGKILL)
 }
