@@ -55,8 +55,12 @@ var notes = map[string]text{
 		"同上，取决于接收方的系统调用。一次读取只带来一个描述符，所以每个都要单独 write 一次确认。",
 	},
 	"cluster rr, a new connection per request": {
-		"A worker may have up to 8 connections that it has not accepted, so it does not wait for the primary after each. Accepted with accept4, sent with sendmsg, answered with one recvmsg and closed, a connection costs the primary half of the CPU time that Node's needs. Policy none shows what is left to gain: no connection passes through the primary.",
-		"一个工作进程最多可以有 8 个待接受的连接，所以不必每个连接都等主进程。主进程用 accept4 接受、sendmsg 发送、一次 recvmsg 收到回答、再 close，CPU 时间是 Node 主进程的一半。抢占策略说明还能快多少：连接不经过主进程。",
+		"A worker may have up to 8 connections that it has not accepted, so it does not wait for the primary after each. Accepted with accept4, sent with sendmsg, answered with one recvmsg and closed, a connection costs the primary two thirds of the CPU time that Node's needs. Policy none shows what is left to gain: no connection passes through the primary.",
+		"一个工作进程最多可以有 8 个待接受的连接，所以不必每个连接都等主进程。主进程用 accept4 接受、sendmsg 发送、一次 recvmsg 收到回答、再 close，CPU 时间是 Node 主进程的三分之二。抢占策略说明还能快多少：连接不经过主进程。",
+	},
+	"cluster rr, keep-alive": {
+		"The clients take half of the two cores, so the figure swings with how they are scheduled: in four runs on one day the ratio was 1.14, 1.19, 1.43 and 1.46. One process without a cluster is no faster.",
+		"客户端要占用两个核的一半，所以这个数字随调度而波动：同一天的四次运行，比值分别是 1.14、1.19、1.43 和 1.46。不用集群的单个进程也不会更快。",
 	},
 	"requests that fail when workers are killed": {
 		"These are connections that the worker had accepted. cluster.Serve accepts a connection when the request of the one before has begun, also with policy none, so that the others can still be saved; http.Serve accepts all that it is given. Bun's connections wait in the queue of the dead worker's own socket.",
