@@ -125,10 +125,15 @@ func single() error {
 	if err != nil {
 		return err
 	}
+	serveAlone(listener)
+	return nil
+}
+
+// serveAlone answers without a primary.
+func serveAlone(listener net.Listener) {
 	go http.Serve(listener, http.HandlerFunc(answer))
 	fmt.Println(listener.Addr())
 	untilInputEnds()
-	return nil
 }
 
 func answer(w http.ResponseWriter, r *http.Request) {

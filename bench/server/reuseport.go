@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"syscall"
@@ -80,8 +79,6 @@ func ownSocket(address string) error {
 	if err != nil {
 		return err
 	}
-	go http.Serve(listener, http.HandlerFunc(answer))
-	fmt.Println(listener.Addr())
-	untilInputEnds()
+	serveAlone(listener)
 	return nil
 }

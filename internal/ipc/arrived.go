@@ -88,7 +88,7 @@ func (c *Channel) receiveHandle(line []byte, start int64, m internalMessage) {
 		c.deliver(item{err: lost})
 		return
 	}
-	c.acknowledgeArrived(cluster)
+	c.queueReply(lineACK, !cluster || !c.cfg.LateACK)
 	msg := Message{Data: []byte(m.msg), Cluster: cluster, handle: h}
 	if m.msg == nil {
 		msg.Data = []byte("null") // undefined, to Node
@@ -98,15 +98,6 @@ func (c *Channel) receiveHandle(line []byte, start int64, m internalMessage) {
 		return
 	}
 	c.deliver(item{msg: msg})
-}
-
-// acknowledgeArrived acknowledges a handle.
-func (c *Channel) acknowledgeArrived(cluster bool) {
-	if cluster && c.cfg.LateACK {
-		c.replyLater(lineACK)
-		return
-	}
-	c.reply(lineACK)
 }
 
 // unwrap undoes what Node does to a handle that it sends again after a NACK: it makes the

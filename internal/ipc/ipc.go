@@ -9,7 +9,8 @@
 // owns it. reader.go and writer.go move messages, over socket.go, which makes the system
 // calls, lines.go, which splits the stream, and inbox.go. internal.go recognizes Node's own
 // messages. arrived.go receives handles, which handle.go gives to the program, and sent.go
-// sends them; trysend.go sends without waiting. replies.go and counts.go reply to Node. trace.go shows it all.
+// sends them; trysend.go sends without waiting. replies.go and counts.go reply to Node.
+// trace.go shows it all.
 package ipc
 
 import (

@@ -12,16 +12,12 @@ const maxReplies = 1 << 20
 // reply queues a line for the peer, which is sent once the read that caused it is handled. The
 // reader must not write it itself: it might wait for a writer that waits for the peer, which waits
 // for the reader.
-func (c *Channel) reply(line string) {
-	c.replyLater(line)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.replies.due = true
-}
+func (c *Channel) reply(line string) { c.queueReply(line, true) }
 
-// replyLater queues a line that may wait for the next Send or Receive.
-func (c *Channel) replyLater(line string) {
+// queueReply queues a line, which may wait for the next Send or Receive unless it is due.
+func (c *Channel) queueReply(line string, due bool) {
 	c.mu.Lock()
+	c.replies.due = c.replies.due || due
 	tooMany := len(c.replies.lines) > maxReplies
 	c.replies.lines = append(append(c.replies.lines, line...), '\n')
 	c.mu.Unlock()

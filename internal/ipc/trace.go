@@ -35,7 +35,7 @@ var meanings = map[string]string{
 
 func (c *Channel) step(what, format string, args ...any) {
 	if c.cfg.Trace != nil {
-		c.trace(Event{What: what, Text: fmt.Sprintf(format, args...), FD: -1})
+		c.trace(Event{Time: time.Now(), What: what, Text: fmt.Sprintf(format, args...), FD: -1})
 	}
 }
 
@@ -49,15 +49,17 @@ func (c *Channel) traceLines(what string, out []byte, fd int) {
 }
 
 func (c *Channel) traceLine(what string, line []byte, fd int) {
-	if c.cfg.Trace == nil {
-		return
+	if c.cfg.Trace != nil {
+		c.trace(lineEvent(what, line, fd))
 	}
+}
+
+func lineEvent(what string, line []byte, fd int) Event {
 	m, _ := parseInternal(line)
-	c.trace(Event{What: what, Text: meanings[m.cmd], Line: line, FD: fd})
+	return Event{Time: time.Now(), What: what, Text: meanings[m.cmd], Line: line, FD: fd}
 }
 
 func (c *Channel) trace(e Event) {
-	e.Time = time.Now()
 	c.tracing.Lock()
 	defer c.tracing.Unlock()
 	c.cfg.Trace(e)

@@ -2,6 +2,7 @@ package ipc
 
 import (
 	"bytes"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -49,9 +50,9 @@ func (c *Channel) tryWrite(out []byte, h *sentHandle) (written bool, err error) 
 	default:
 		return false, nil
 	}
-	fd, rights, replies := -1, []byte(nil), []byte(nil)
+	all, fd, rights := out, -1, []byte(nil)
 	if h == nil {
-		replies = c.takeReplies()
+		all = c.withReplies(out)
 	} else {
 		if _, ok := c.reserve(h, len(out)); !ok {
 			c.unlockWriting()
@@ -59,16 +60,11 @@ func (c *Channel) tryWrite(out []byte, h *sentHandle) (written bool, err error) 
 		}
 		fd, rights = h.fd, unix.UnixRights(h.fd)
 	}
-	all := out
-	if len(replies) > 0 {
-		all = append(replies[:len(replies):len(replies)], out...)
-	}
-	n, err := c.socket.send(all, rights, unix.MSG_DONTWAIT)
+	n, err := c.sendTraced(all, fd, rights)
 	if n == 0 && err == unix.EAGAIN {
-		c.undo(h, replies)
+		c.undo(h, all[:len(all)-len(out)])
 		return false, nil
 	}
-	c.traceLines("send", all, fd)
 	c.countWritten(len(all))
 	if err == unix.EAGAIN { // the kernel has the beginning, and with it the handle
 		rest := bytes.Clone(all[n:])
@@ -82,13 +78,30 @@ func (c *Channel) tryWrite(out []byte, h *sentHandle) (written bool, err error) 
 	return err == nil, err
 }
 
-// undo ends a write of which the kernel has taken nothing.
+// sendTraced sends what the kernel takes, and traces the lines if it takes any of them: before what
+// the peer answers, and without a line that is not sent.
+func (c *Channel) sendTraced(lines []byte, fd int, rights []byte) (n int, err error) {
+	if c.cfg.Trace == nil {
+		return c.socket.send(lines, rights, unix.MSG_DONTWAIT)
+	}
+	c.tracing.Lock()
+	defer c.tracing.Unlock()
+	n, err = c.socket.send(lines, rights, unix.MSG_DONTWAIT)
+	if n > 0 {
+		for line := range bytes.Lines(lines) {
+			c.cfg.Trace(lineEvent("send", bytes.TrimSuffix(line, []byte("\n")), fd))
+		}
+	}
+	return n, err
+}
+
+// undo ends a write of which the kernel has taken nothing. replies were to be written before it.
 func (c *Channel) undo(h *sentHandle, replies []byte) {
 	if h != nil {
 		c.forget(h)
 	}
 	c.mu.Lock()
-	c.replies.lines = append(replies, c.replies.lines...)
+	c.replies.lines = append(slices.Clip(replies), c.replies.lines...)
 	c.mu.Unlock()
 	c.unlockWriting()
 }

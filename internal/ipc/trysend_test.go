@@ -52,6 +52,28 @@ func TestTrySendToAPeerThatDoesNotRead(t *testing.T) {
 	require.Equal(t, "1", p.line())
 }
 
+// A line must be traced if it was sent, and only then.
+func TestTrySendTraces(t *testing.T) {
+	noLeaks(t)
+	traced := 0
+	c, _ := newPeer(t, Config{Trace: func(e Event) {
+		if e.What == "send" {
+			traced++
+		}
+	}})
+	sends := 0
+	for sent := true; sent; {
+		var err error
+		sent, err = c.TrySend(1)
+		require.NoError(t, err)
+		if sent {
+			sends++
+		}
+	}
+	require.Positive(t, sends)
+	require.Equal(t, sends, traced)
+}
+
 // A line of which the kernel takes only a part must arrive as a whole, and before the next.
 func TestTrySendOfALongLine(t *testing.T) {
 	noLeaks(t)

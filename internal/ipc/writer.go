@@ -132,8 +132,7 @@ func (c *Channel) write(ctx context.Context, out []byte, h *sentHandle) error {
 	fd, rights := -1, []byte(nil)
 	if h != nil {
 		fd, rights = h.fd, unix.UnixRights(h.fd)
-	}
-	if h == nil {
+	} else {
 		out = c.withReplies(out)
 	}
 	c.traceLines("send", out, fd)
