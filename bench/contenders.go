@@ -32,6 +32,7 @@ var names = []struct {
 	{"floor", text{"system calls alone", "仅系统调用"}},
 	{"goroutines", text{"two goroutines", "两个 goroutine"}},
 	{"pending", text{"one pending connection", "1 个待接受的连接"}},
+	{"pending8", text{"8 pending connections", "8 个待接受的连接"}},
 	{"eager", text{"16 pending, http.Serve", "16 个待接受，http.Serve"}},
 	{"none", text{"policy none", "抢占策略（none）"}},
 	{"single", text{"net/http, one process", "net/http 单进程"}},

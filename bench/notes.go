@@ -55,15 +55,19 @@ var notes = map[string]text{
 		"同上，取决于接收方的系统调用。一次读取只带来一个描述符，所以每个都要单独 write 一次确认。",
 	},
 	"cluster rr, a new connection per request": {
-		"A worker may have up to 8 connections that it has not accepted, so it does not wait for the primary after each. Accepted with accept4, sent with sendmsg, answered with one recvmsg and closed, a connection costs the primary two thirds of the CPU time that Node's needs. Policy none shows what is left to gain: no connection passes through the primary.",
-		"一个工作进程最多可以有 8 个待接受的连接，所以不必每个连接都等主进程。主进程用 accept4 接受、sendmsg 发送、一次 recvmsg 收到回答、再 close，CPU 时间是 Node 主进程的三分之二。抢占策略说明还能快多少：连接不经过主进程。",
+		"A worker with cluster.Serve may have up to 8 connections that it has not accepted, so it does not wait for the primary after each. It accepts a connection when its request begins. Accepted with accept4, sent with sendmsg, answered with one recvmsg and closed, a connection costs the primary two thirds of the CPU time that Node's needs. Policy none shows what is left to gain: no connection passes through the primary.",
+		"使用 cluster.Serve 的工作进程最多可以有 8 个待接受的连接，所以不必每个连接都等主进程；请求到了，它才接受连接。主进程用 accept4 接受、sendmsg 发送、一次 recvmsg 收到回答、再 close，CPU 时间是 Node 主进程的三分之二。抢占策略说明还能快多少：连接不经过主进程。",
+	},
+	"cluster rr, Node workers under the Go primary": {
+		"A Node worker accepts a connection at once, before its request has come, and takes it along when it is killed. So it gets one at a time, as under Node's own primary, and the two wake each other for each connection. With Settings.MaxPending 8 it answers more, and twice as many requests fail.",
+		"Node 的工作进程不等请求到达就接受连接，被杀时这个连接也跟着丢。所以它和在 Node 自己的主进程下一样，一次只得到一个连接，主进程和工作进程要为每个连接互相唤醒一次。Settings.MaxPending 设为 8 时应答更多，失败的请求则多一倍。",
 	},
 	"cluster rr, keep-alive": {
 		"The clients take half of the two cores, so the figure swings with how they are scheduled: in four runs on one day the ratio was 1.14, 1.19, 1.43 and 1.46. One process without a cluster is no faster.",
 		"客户端要占用两个核的一半，所以这个数字随调度而波动：同一天的四次运行，比值分别是 1.14、1.19、1.43 和 1.46。不用集群的单个进程也不会更快。",
 	},
 	"requests that fail when workers are killed": {
-		"These are connections that the worker had accepted. cluster.Serve accepts a connection when the request of the one before has begun, also with policy none, so that the others can still be saved; http.Serve accepts all that it is given. Bun's connections wait in the queue of the dead worker's own socket.",
-		"这些连接工作进程已经接受。cluster.Serve 要等前一个连接的请求开始处理，才接受下一个（用抢占策略时也是），其余的连接因此还能得救；http.Serve 给多少就接受多少。Bun 的连接在死去的工作进程自己那个套接字的队列里等待。",
+		"These are connections that the worker had accepted. cluster.Serve accepts a connection when its request begins, so that most can still be saved; http.Serve accepts all that it is given, and so does a worker of policy none, which takes its connections from the kernel. Bun's connections wait in the queue of the dead worker's own socket.",
+		"这些连接工作进程已经接受。cluster.Serve 等连接上的请求到了才接受它，其余的连接因此还能得救；http.Serve 给多少就接受多少，抢占策略的工作进程从内核取连接，也是如此。Bun 的连接在死去的工作进程自己那个套接字的队列里等待。",
 	},
 }

@@ -181,9 +181,11 @@ func (t table) nodeWorkers() (all []contender) {
 		}
 		under := measure("go", "requests bin/server")
 		under.command = append(under.command, t.script(r, "worker.js")...)
+		more := measure("pending8", "requests bin/server -pending 8")
+		more.command = append(more.command, t.script(r, "worker.js")...)
 		own := measure(r.who, "requests")
 		own.command = append(own.command, t.script(r, "cluster.js")...)
-		all = append(all, under, own)
+		all = append(all, under, more, own)
 	}
 	return all
 }

@@ -18,7 +18,7 @@
 // and worker.go. sticky.go and shared.go are the two other policies. primary.go connects all this
 // to package supervise, which keeps the workers running; settings.go has the numbers. protocol.go
 // has the messages between primary and worker, and socket.go opens what a worker asks for.
-// client.go, registration.go, listen.go, listener.go, pace.go and serve.go are the worker's side.
+// client.go, registration.go, listen.go, listener.go, late.go and serve.go are the worker's side.
 // messages.go, and send.go on the worker's side, carry the program's own messages, through
 // mailbox.go. event.go and status.go report what happens, and types.go names what other programs
 // need.

@@ -22,13 +22,13 @@ const (
 // dispatcher accepts connections and gives each to a worker. Its picker decides to which.
 //
 // A connection goes to an idle worker: to one that has accepted all connections that it was given.
-// If there is none, a worker may have up to most of them; the others stay in the kernel's queue,
-// where they are safe whichever worker dies.
+// If there is none, a worker may have some more; the others stay in the kernel's queue, where they
+// are safe whichever worker dies.
 type dispatcher struct {
 	port    *port
 	socket  listenSocket
 	picker  picker
-	most    int           // unaccepted connections of a worker
+	most    int           // unaccepted connections of a worker, or 0: see Settings.MaxPending
 	stuck   time.Duration // stuckAfter
 	changed sync.Cond     // of the primary's mu: a worker is idle, or finishing was set
 	takers  []*taker      // those that became idle last, last
@@ -125,7 +125,7 @@ func (d *dispatcher) dispatch() {
 
 // ready returns the workers that may have a connection, those with the fewest unaccepted ones.
 func (d *dispatcher) ready() (ready []*Worker) {
-	fewest := d.most
+	fewest := maxPending
 	for _, t := range d.takers {
 		if t.unaccepted > fewest || !t.hasRoom(d.most, d.stuck) {
 			continue

@@ -23,7 +23,7 @@ type listener struct {
 	registration
 	shared net.Listener // or nil
 
-	pace atomic.Pointer[pace] // set by Serve
+	patience atomic.Pointer[patience] // set by Serve: connections are accepted late
 
 	mu      sync.Mutex      // guards the fields below
 	offers  []*offer        // that no call of Accept has taken yet, oldest first
@@ -40,7 +40,12 @@ type offer struct {
 }
 
 // answer waits while the primary does not read. So the goroutine that reads must not call it.
-func (o *offer) answer(accepted bool) error { return o.primary.send(o.message(accepted)) }
+func (o *offer) answer(accepted bool) error {
+	if sent, err := o.tryAnswer(accepted); sent || err != nil {
+		return err
+	}
+	return o.primary.send(o.message(accepted))
+}
 
 // tryAnswer is answer that does not wait. It returns false if it would have to.
 func (o *offer) tryAnswer(accepted bool) (sent bool, err error) {
@@ -86,6 +91,8 @@ func (l *listener) offer(o *offer) {
 	case refused:
 		go o.refuse()
 	case accept == nil:
+	case l.patience.Load() != nil:
+		accept <- newLateConn(o.conn, o.answer, l.patience.Load())
 	default:
 		if sent, _ := o.tryAnswer(true); sent {
 			accept <- o.conn
@@ -125,9 +132,25 @@ func (l *listener) expire(o *offer) {
 	}
 }
 
-// accept answers that the connection is accepted, before it returns it: so a worker that has not
-// answered has not read a byte of it. It returns nil if the primary is gone; then the listener will
-// be closed.
+// accept returns the connection, which it has accepted or which will be accepted late: so a worker
+// that has not answered has not read a byte of it.
+func (l *listener) accept(o *offer) net.Conn {
+	if p := l.patience.Load(); p != nil {
+		return newLateConn(o.conn, o.answer, p)
+	}
+	return o.accept()
+}
+
+// acceptLate makes the listener accept connections late, and tells the primary.
+func (l *listener) acceptLate() {
+	if l.shared == nil {
+		l.patience.Store(newPatience())
+		l.primary.send(message{Act: actLate}) // fails only if the primary is gone
+	}
+}
+
+// accept answers that the connection is accepted. It returns nil if the primary is gone; then the
+// listener will be closed.
 func (o *offer) accept() net.Conn {
 	if o.answer(true) != nil {
 		o.conn.Close()
@@ -137,7 +160,6 @@ func (o *offer) accept() net.Conn {
 }
 
 func (l *listener) Accept() (net.Conn, error) {
-	l.pace.Load().await()
 	if l.shared != nil {
 		return l.shared.Accept()
 	}
@@ -156,7 +178,7 @@ func (l *listener) nextConn() <-chan net.Conn {
 	accept := make(chan net.Conn, 1)
 	if o := l.takeOffer(accept); o != nil {
 		o.expiry.Stop()
-		accept <- o.accept()
+		accept <- l.accept(o)
 	}
 	return accept
 }

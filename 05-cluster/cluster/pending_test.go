@@ -85,9 +85,13 @@ func TestMaxPending(t *testing.T) {
 		_, err := Settings{MaxPending: wrong}.withDefaults()
 		require.ErrorContains(t, err, "there may be 1 to 16")
 	}
-	settings, err := Settings{}.withDefaults()
-	require.NoError(t, err)
-	require.Equal(t, 8, settings.MaxPending)
+	a, b, d := fakeBusy(t)
+	d.most, b.late = 0, true
+	for range 12 {
+		pushConn(t, d)
+	}
+	require.Len(t, a.pending, 1)
+	require.Len(t, b.pending, 8, "it accepts late")
 }
 
 // A worker that opens its port again must keep the connections that it has not accepted, and have

@@ -13,18 +13,15 @@ import (
 // or says how many requests were cut off. From then on each answer has Connection: close,
 // which sends the client to another worker. Serve closes l.
 //
-// If l comes from Listen, Serve accepts a connection when the request of the connection before has
-// begun, or 2 ms after it: a connection that a worker has not accepted is not lost if the worker
-// dies.
+// If l comes from Listen, Serve accepts a connection when its request begins, or when it has been
+// silent for some milliseconds: if the worker dies before that, another worker gets the connection.
 func Serve(l net.Listener, handler http.Handler) error {
 	primary, _ := self()
 	if primary != nil {
 		defer primary.beginServing()()
 	}
 	if own, ok := l.(*listener); ok {
-		p := newPace()
-		own.pace.Store(p)
-		handler = p.handler(handler)
+		own.acceptLate()
 	}
 	server := drain.New(handler)
 	served := make(chan struct{})

@@ -51,9 +51,10 @@ type Settings struct {
 	// 0.5 s.
 	ExitTimeout time.Duration
 	// MaxPending is how many connections of a port a worker may have that it has not accepted,
-	// with RoundRobin, while others wait and no worker is idle: 1 to 16; 0 means 8. With more, a
-	// busy cluster serves more short connections. But a worker without Serve accepts them before
-	// it has time for them, and so it takes more with it when it dies.
+	// with RoundRobin, while others wait and no worker is idle: 1 to 16. With more, a busy cluster
+	// serves more short connections. But a worker without Serve accepts them before it has time
+	// for them, and takes them with it when it dies. So 0 means 8 for workers with Serve, and 1
+	// for others, such as Node's.
 	MaxPending int
 	// MaxMessage is the longest message to or from a worker, in bytes of JSON; 0 means 1 MiB,
 	// and less than 64 KiB means 64 KiB. A longer one from a worker is lost, see Messages.
@@ -88,7 +89,7 @@ func (s Settings) withDefaults() (Settings, error) {
 	s.QueueTimeout = cmp.Or(s.QueueTimeout, 30*time.Second)
 	s.ReadyTimeout = cmp.Or(s.ReadyTimeout, 30*time.Second)
 	s.DrainTimeout = cmp.Or(s.DrainTimeout, 5*time.Second)
-	if s.MaxPending = cmp.Or(s.MaxPending, 8); s.MaxPending < 1 || s.MaxPending > maxPending {
+	if s.MaxPending < 0 || s.MaxPending > maxPending {
 		return s, fmt.Errorf("%d pending connections: there may be 1 to %d", s.MaxPending, maxPending)
 	}
 	s.MaxMessage = max(cmp.Or(s.MaxMessage, 1<<20), 64<<10) // the protocol's are shorter

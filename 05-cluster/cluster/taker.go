@@ -14,13 +14,25 @@ type taker struct {
 // idle reports whether it has no connection and would not refuse one.
 func (t *taker) idle() bool { return t.unaccepted == 0 && !t.refused }
 
-// hasRoom reports whether the worker may have one more connection; most is the limit, and a worker
-// that has left one for the time stuck gets no more.
+// hasRoom reports whether the worker may have one more connection. A worker that has left one for
+// the time stuck gets no more.
 func (t *taker) hasRoom(most int, stuck time.Duration) bool {
-	if t.refused || t.unaccepted >= most {
+	if t.refused || t.unaccepted >= t.most(most) {
 		return false
 	}
 	return t.unaccepted == 0 || time.Since(t.since) < stuck
+}
+
+// most returns how many unaccepted connections it may have; set is Settings.MaxPending.
+func (t *taker) most(set int) int {
+	switch {
+	case set > 0:
+		return set
+	case t.worker.late:
+		return 8
+	default:
+		return 1
+	}
 }
 
 func (t *taker) given() {

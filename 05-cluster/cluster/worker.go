@@ -33,6 +33,7 @@ type Worker struct {
 
 	// The primary's mu guards these.
 	joined       bool // it has sent online
+	late         bool // it accepts a connection when its request begins
 	ports        map[string]*port
 	pending      map[int64]*pendingConn // by the seq of their message
 	accepted     int                    // connections so far
@@ -135,6 +136,8 @@ func (w *Worker) handleMessage(raw ipc.Message) (solicited bool) {
 		w.answerQuery(m)
 	case m.Act == actListening && m.Where != nil:
 		w.listening(*m.Where)
+	case m.Act == actLate:
+		w.late = true
 	case m.Act == actClose:
 		w.closePort(m.Key)
 	case m.Act == actLeave:
