@@ -9,7 +9,7 @@ FUZZTIME ?= 1m
 export GORACE ?= atexit_sleep_ms=0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build test stress soak lint fuzz bench bench-all runtimes demo docs translated
+.PHONY: help build test browser stress soak lint fuzz bench bench-all runtimes demo docs translated screenshots
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -24,6 +24,13 @@ test: ## formatting, vet and all tests: two minutes on two cores
 	@echo "compiling the tests; the results follow package by package"
 	$(GO) test $(RACE) ./...
 
+# A module of its own, so that only this needs chromedp.
+browser: ## the page of chapter 05 in a real browser: Chromium, or any Chrome on the PATH
+	cd 05-cluster/watch/browser && $(GO) vet . && $(GO) test -count=1 .
+
+screenshots: ## the pictures of docs/05-watch.md
+	cd 05-cluster/watch/browser && $(GO) run . ../../../docs
+
 stress: ## the tests beside four busy loops
 	@trap 'kill $$loops' EXIT; for i in 1 2 3 4; do (while :; do :; done) & loops="$$loops $$!"; done; \
 	$(GO) test $(RACE) -count=1 -timeout 30m ./...
@@ -32,12 +39,14 @@ stress: ## the tests beside four busy loops
 # speed-up on idle cores.
 soak: ## the long proofs, some 20 minutes
 	SOAK=1 $(GO) test -p 1 $(RACE) -run Soak -count=1 -timeout 30m -v ./...
+	cd 05-cluster/watch/browser && SOAK=1 $(GO) test -run Memory -count=1 -v .
 
 lint: ## vet for Linux and macOS, and staticcheck
 	GOOS=linux $(GO) vet ./...
 	GOOS=darwin $(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	cd bench && GOOS=linux $(GO) vet ./... && GOOS=darwin $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
+	cd 05-cluster/watch/browser && GOOS=darwin $(GO) vet . && $(GO) run $(STATICCHECK) .
 
 fuzz: ## each fuzz target for FUZZTIME (1m)
 	$(GO) test -run '^$$' -fuzz '^FuzzLines$$' -fuzztime $(FUZZTIME) ./internal/ipc

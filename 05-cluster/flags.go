@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"log"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"playing-with-processes/05-cluster/cluster"
+	"playing-with-processes/05-cluster/watch"
 	"playing-with-processes/internal/cli"
 	"playing-with-processes/internal/demo"
 	"playing-with-processes/internal/ipc"
@@ -22,9 +22,9 @@ import (
 
 const usage = `Usage: 05-cluster [-addr address] [-n workers] [-sched policy] [-accept time]
                   [-ready time] [-drain time] [-every time] [-status address]
-                  [-trace]
+                  [-watch] [-trace]
        05-cluster -exec file [the same flags but -addr] [-- arguments]
-       05-cluster -demo [the same flags but -every]
+       05-cluster -demo [the same flags but -every and -watch]
 
 Serves HTTP from a cluster of workers and replaces each worker that ends. On
 Ctrl-C or SIGTERM the workers finish their requests, and the primary exits.
@@ -51,6 +51,8 @@ start it with setsid(1).
           Node, if it is JavaScript (or TypeScript, from Node 22.18 on), or an
           executable; it chooses its address
   -status an address that answers every request with the status as JSON
+  -watch  serve a page on which the cluster can be watched and disturbed, at
+          127.0.0.1:1338, or with -watch=address elsewhere
   -trace  show each line on the channels, and which worker accepts which client
   -demo   show what can happen to a worker and what the clients see of it
 
@@ -60,6 +62,7 @@ Exit codes: 0 success, 1 failure, without -demo also if the last reload failed,
 
 const (
 	defaultAddr    = "127.0.0.1:1337"
+	watchAddr      = "127.0.0.1:1338"
 	maxWorkers     = 512 // each is a process of a few megabytes
 	minDemoWorkers = 2   // so that one serves when the other fails
 	maxDemoWorkers = 8
@@ -87,6 +90,9 @@ func run(ctx context.Context, args []string) error {
 		return demonstrate(ctx, o)
 	}
 	cli.Stdout.Outlive()
+	if o.watch != "" {
+		return watched(ctx, o)
+	}
 	return primary(ctx, o)
 }
 
@@ -102,6 +108,8 @@ type options struct {
 	drain       time.Duration
 	every       time.Duration // 0 is never
 	status      string
+	watch       string      // the address of the page, or ""
+	page        *watch.Page // or nil
 	trace, demo bool
 }
 
@@ -116,6 +124,7 @@ func parse(args []string) (o options, err error) {
 	flags.DurationVar(&o.drain, "drain", 5*time.Second, "")
 	flags.DurationVar(&o.every, "every", 0, "")
 	flags.StringVar(&o.status, "status", "", "")
+	flags.BoolFunc("watch", "", o.setWatch)
 	flags.BoolVar(&o.trace, "trace", false, "")
 	flags.BoolVar(&o.demo, "demo", false, "")
 	if err := cli.Parse(flags, args); err != nil {
@@ -132,9 +141,17 @@ func parse(args []string) (o options, err error) {
 	return o, o.check(given)
 }
 
+// setWatch is given "true" for -watch alone.
+func (o *options) setWatch(value string) error {
+	if o.watch = value; value == "true" {
+		o.watch = watchAddr
+	}
+	return nil
+}
+
 // check returns the first mistake in the options.
 func (o options) check(given map[string]bool) error {
-	for name, value := range map[string]string{"addr": o.addr, "status": o.status, "exec": o.exec} {
+	for name, value := range map[string]string{"addr": o.addr, "status": o.status, "exec": o.exec, "watch": o.watch} {
 		if given[name] && value == "" { // net.Listen would take any address
 			return cli.Usagef("-%s is empty", name)
 		}
@@ -154,6 +171,8 @@ func (o options) check(given map[string]bool) error {
 		return cli.Usagef("-drain %v: it must be more than 0", o.drain)
 	case o.demo && given["every"]:
 		return cli.UsageError("-every is not for -demo")
+	case o.demo && o.watch != "":
+		return cli.UsageError("-watch is not for -demo")
 	case given["every"] && o.every < minEvery:
 		return cli.Usagef("-every %v: it must be at least %v", o.every, minEvery)
 	case given["exec"] && given["addr"]:
@@ -181,9 +200,13 @@ func (o options) settings() cluster.Settings {
 	}
 	if o.trace {
 		s.Trace = func(worker int, e ipc.Event) { say.Printf("channel %d: %v", worker, e) }
-		s.Accepted = func(w *cluster.Worker, client netip.AddrPort) { say.Printf("%v has accepted %v", w, client) }
+		s.Handover = func(h cluster.Handover) {
+			if h.Step == cluster.Accepted {
+				say.Printf("%v has accepted %v", h.Worker, h.Client)
+			}
+		}
 	}
-	return s
+	return o.page.Settings(s)
 }
 
 // command returns what a worker runs: this program, or what -exec names.

@@ -3,13 +3,15 @@
 //
 // Usage: go run ./05-cluster [-addr 127.0.0.1:1337] [-n 2] [-sched rr|none|sticky]
 // or:    go run ./05-cluster [-status 127.0.0.1:0] [-trace] [-every 5s]
+// or:    go run ./05-cluster -watch
 // or:    go run ./05-cluster -exec 05-cluster/node/worker.js
 // or:    go run ./05-cluster -demo
 //
 // This file is the notes' program: what a user of the module writes. messages.go is what its
 // processes tell each other, and schedule.go has a job done by one worker only. Read the module
 // next, from cluster/cluster.go on. The command line is in flags.go, and signals.go is what can be
-// asked of the primary while it runs. The demonstration is in demo.go, episodes.go and
+// asked of the primary while it runs. watch.go runs the cluster beside a page that shows it, which
+// is in watch/. The demonstration is in demo.go, episodes.go and
 // summary.go. The first of its pages is docs/05-cluster.md.
 package main
 
@@ -32,6 +34,7 @@ func primary(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	o.page.Attach(p)
 	broken, jobs := make(chan error, 1), &schedule{primary: p}
 	var handling sync.WaitGroup
 	handling.Go(func() { report(p.Events(), o, jobs, broken) })
@@ -68,6 +71,7 @@ func report(events <-chan cluster.Event, o options, jobs *schedule, broken chan<
 	started, failed := false, false
 	for event := range events {
 		jobs.handleEvent(event)
+		o.page.Handle(event)
 		exit, is := event.(cluster.Exit)
 		switch {
 		case failed: // one error is enough

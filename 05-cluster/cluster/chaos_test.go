@@ -127,7 +127,7 @@ func (c *chaos) awaitRecovery() {
 	c.t.Helper()
 	before := map[int]int{}
 	clitest.Eventually(c.t, func() bool {
-		s := c.status()
+		s := c.QuickStatus()
 		return len(s.Workers) == loadWorkers && !slices.ContainsFunc(s.Workers, func(w WorkerStatus) bool {
 			if _, known := before[w.ID]; !known {
 				before[w.ID] = *w.Accepted

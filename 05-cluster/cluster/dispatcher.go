@@ -211,6 +211,7 @@ func (d *dispatcher) wait() {
 // push queues a connection, or rejects it if the port was released.
 func (d *dispatcher) push(conn connFD) {
 	if d.port.primary.ports[d.port.key] != d.port {
+		d.port.primary.observe(Reset, nil, d.port.primary.clientOf(conn))
 		conn.reset()
 		d.port.rejected(1)
 		return
@@ -279,6 +280,7 @@ func (d *dispatcher) rejectAll() int {
 		rejected = append(rejected, conn)
 	}
 	for _, conn := range rejected {
+		d.port.primary.observe(Reset, nil, d.port.primary.clientOf(conn))
 		conn.reset()
 	}
 	return len(rejected)

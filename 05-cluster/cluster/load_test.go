@@ -69,7 +69,7 @@ func (h *harness) awaitListening(pause time.Duration) {
 // randomListening returns a random worker that listens, or nil while restarts are
 // suspended.
 func (h *harness) randomListening() *Worker {
-	status := h.Primary.status()
+	status := h.QuickStatus()
 	if status.Restarting != "on" {
 		return nil
 	}

@@ -29,7 +29,11 @@ type acceptance struct {
 // trackOutcomes makes a primary with these settings record the outcomes.
 func trackOutcomes(s *Settings) *outcomes {
 	o := &outcomes{accepted: map[netip.AddrPort][]acceptance{}, ended: map[*Worker]time.Time{}}
-	s.Accepted = o.accept
+	s.Handover = func(h Handover) {
+		if h.Step == Accepted {
+			o.accept(h.Worker, h.Client)
+		}
+	}
 	return o
 }
 

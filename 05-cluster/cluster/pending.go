@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -10,16 +11,19 @@ import (
 // pendingConn is a connection between the primary's newconn and the worker's accepted. The
 // primary keeps its copy meanwhile; Node's does not, so the client of a dead worker hangs.
 type pendingConn struct {
-	conn connFD
-	from *dispatcher
-	to   *taker
-	age  int // in ticks
+	conn   connFD
+	client netip.AddrPort // if Settings.Handover is set
+	from   *dispatcher
+	to     *taker
+	age    int // in ticks
 }
 
 // sendPending sends the worker a connection. It belongs to the worker once the worker has answered.
 func (w *Worker) sendPending(c *pendingConn) {
 	m := w.number(message{Act: actConnection, Key: c.from.port.key})
 	w.pending[m.Seq] = c
+	c.client = w.primary.clientOf(c.conn)
+	w.primary.observe(Given, w, c.client)
 	if w.sendConn(m, c.conn) != nil {
 		w.connAnswered(m.Seq, false)
 	}
@@ -34,14 +38,13 @@ func (w *Worker) connAnswered(seq int64, accepted bool) (solicited bool) {
 	}
 	delete(w.pending, seq)
 	if !accepted {
+		w.primary.observe(Refused, w, c.client)
 		c.from.refuse(c.to, c.conn)
 		return true
 	}
 	w.accepted++
 	w.lastAccepted = time.Now()
-	if w.primary.settings.Accepted != nil {
-		w.primary.settings.Accepted(w, c.conn.peer())
-	}
+	w.primary.observe(Accepted, w, c.client)
 	c.conn.close() // a copy here would delay the end of stream that the worker sends
 	c.from.accepted(c.to)
 	return true
@@ -79,10 +82,12 @@ func (w *Worker) exited() {
 		c := w.pending[seq]
 		delete(w.pending, seq)
 		if w.unread {
+			w.primary.observe(Reset, w, c.client)
 			c.from.abandon(c.conn)
 			continue
 		}
 		w.returned++
+		w.primary.observe(Returned, w, c.client)
 		c.from.requeue(c.conn)
 	}
 }

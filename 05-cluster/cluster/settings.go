@@ -3,7 +3,6 @@ package cluster
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
@@ -64,9 +63,9 @@ type Settings struct {
 	// Trace, if set, is called with every line on the channel to the worker with this ID.
 	// It must not use the Primary, which may wait for it.
 	Trace func(worker int, e TraceEvent)
-	// Accepted, if set, is called when a worker has accepted a connection that the primary
-	// gave it, with the client's address. It must not use the Primary either.
-	Accepted func(w *Worker, client netip.AddrPort)
+	// Handover, if set, is called with each step of a connection between the primary and a
+	// worker, in order. It must not use the Primary either.
+	Handover func(Handover)
 }
 
 func (s Settings) withDefaults() (Settings, error) {

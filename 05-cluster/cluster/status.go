@@ -64,14 +64,15 @@ const (
 
 // Status returns a snapshot. It measures memory, which may take milliseconds for each worker.
 func (p *Primary) Status() Status {
-	s := p.status()
+	s := p.QuickStatus()
 	for i := range s.Workers {
 		s.Workers[i].Memory = supervise.Memory(s.Workers[i].Pid)
 	}
 	return s
 }
 
-func (p *Primary) status() Status {
+// QuickStatus is Status without the memory of the workers.
+func (p *Primary) QuickStatus() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	supervised := p.supervisor.Status()

@@ -45,7 +45,7 @@ http.createServer((request, response) => {
       waiting.set(++lastID, response)
       return tell({ act: 'count', id: lastID })
     case '/slow':
-      response.flushHeaders()
+      if (searchParams.get('header') !== 'late') response.flushHeaders()
       return setTimeout(answer, Number(searchParams.get('ms')), response)
     default: response.writeHead(404).end()
   }

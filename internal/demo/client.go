@@ -20,8 +20,15 @@ const clientTimeout = 60 * time.Second
 // client may. The answer is the body without surrounding blanks. A status other than 200 is
 // an error, and so is no answer within a minute.
 func Get(ctx context.Context, address, path string) (answer string, err error) {
-	r := (&client{address: address}).get(ctx, path, func() {})
+	r := Visit(ctx, address, path)
 	return r.Answer, r.Err
+}
+
+// Visit is Get that says more.
+func Visit(ctx context.Context, address, path string) Result {
+	r := (&client{address: address}).get(ctx, path, func() {})
+	r.At = time.Now()
+	return r
 }
 
 // client makes one request after the other.

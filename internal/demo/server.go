@@ -69,14 +69,17 @@ func hang(_ http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done() // the signal may take a moment
 }
 
-// slow answers after ?ms= milliseconds. It sends the header at once.
+// slow answers after ?ms= milliseconds. It sends the header at once, unless the request has
+// header=late.
 func slow(w http.ResponseWriter, r *http.Request) {
 	ms, err := strconv.Atoi(r.FormValue("ms"))
 	if err != nil || ms < 0 || ms > maxSlow {
 		http.Error(w, fmt.Sprintf("/slow?ms= takes 0 to %d", maxSlow), http.StatusBadRequest)
 		return
 	}
-	http.NewResponseController(w).Flush()
+	if r.FormValue("header") != "late" {
+		http.NewResponseController(w).Flush()
+	}
 	time.Sleep(time.Duration(ms) * time.Millisecond)
 	Answer(w, r)
 }
