@@ -246,7 +246,7 @@ func workerAddr(args []string) (addr string, err error) {
 func printHints(address string, own bool) {
 	reload := fmt.Sprintf("kill -USR2 %d    replaces the workers in turn", os.Getpid())
 	if own {
-		demo.PrintHints(say, address, fmt.Sprintf("curl %s/count  the requests of all workers", address), reload)
+		demo.PrintHints(say, address, fmt.Sprintf("curl %s/count  the requests of all workers", demo.Reachable(address)), reload)
 		return
 	}
 	say.Printf("%s; Ctrl-C stops", reload)

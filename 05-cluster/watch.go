@@ -8,6 +8,7 @@ import (
 	"playing-with-processes/05-cluster/cluster"
 	"playing-with-processes/05-cluster/watch"
 	"playing-with-processes/internal/cli"
+	"playing-with-processes/internal/demo"
 )
 
 // watched runs the cluster and a page that shows it. When the page asks for another policy, the
@@ -18,9 +19,11 @@ func watched(ctx context.Context, o options) (err error) {
 	}
 	defer func() {
 		o.page.Close()
-		say.Print(o.page.Summary())
+		if summary := o.page.Summary(); summary != "" {
+			say.Print(summary)
+		}
 	}()
-	say.Printf("watch it on http://%v", o.page.Addr())
+	say.Printf("watch it on http://%s", demo.Reachable(o.page.Addr().String()))
 	return o.page.Run(ctx, o.policy, func(ctx context.Context, policy cluster.Policy) error {
 		o.policy = policy
 		if address := o.page.Address(); address != "" {

@@ -165,7 +165,7 @@ func TestWatchFreezeAndKill(t *testing.T) {
 		before := w.now()
 		w.do(fmt.Sprintf("kill?worker=%d", f.Workers[0].ID))
 		after := w.await(func(f watchedFrame) bool { return f.Visitors.Present == 0 && f.listening() == 2 })
-	require.Equal(t, before.Totals.Answered+1, after.Totals.Answered)
+		require.Equal(t, before.Totals.Answered+1, after.Totals.Answered)
 		require.Equal(t, 1, after.Totals.Returned)
 		require.Zero(t, after.lost())
 		require.NotContains(t, after.pids(), f.Workers[0].Pid)
@@ -225,7 +225,7 @@ func TestWatchKills(t *testing.T) {
 }
 
 // Every browser must see the same, and too many must be told to wait. What is hostile must change
-// nothing, and a browser that does not read must hold up nobody.
+// nothing, and a browser that does not read must hold up no other.
 func TestWatchManyBrowsers(t *testing.T) {
 	t.Parallel()
 	w := startWatched(t, "", 2)
@@ -272,7 +272,7 @@ func TestWatchManyBrowsers(t *testing.T) {
 	require.Contains(t, w.next(streams[0]).pids(), pid)
 }
 
-// Ctrl-C must end the cluster and its page, also while somebody looks and a worker is frozen.
+// Ctrl-C must end the cluster and its page, also while a browser is watching and a worker is frozen.
 func TestWatchEnds(t *testing.T) {
 	t.Parallel()
 	w := startWatched(t, "", 2, "-drain", "100ms")
@@ -285,14 +285,4 @@ func TestWatchEnds(t *testing.T) {
 	w.RequireSuccess()
 	for frames.Scan() { // until the end
 	}
-}
-
-// A busy port must be one line, and no worker may be started.
-func TestWatchBusyPort(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	got := clitest.Run(t, clitest.Self(t), "-watch="+l.Addr().String())
-	clitest.RequireError(t, got, 1, name, fmt.Sprintf("-watch: listen tcp %v: bind: address already in use", l.Addr()))
-	require.Empty(t, got.Stdout)
 }

@@ -79,6 +79,12 @@ func (d *dispatcher) addWorker(w *Worker, reply message) {
 	d.dispatch()
 }
 
+func (d *dispatcher) acceptsLate(w *Worker) {
+	if t := d.taker(w); t != nil {
+		t.late = true
+	}
+}
+
 // newTaker returns a taker for a worker, which may have had the port before and not have accepted
 // all connections that it was given.
 func (d *dispatcher) newTaker(w *Worker) *taker {

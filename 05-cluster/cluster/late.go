@@ -12,8 +12,8 @@ import (
 
 // lateConn is a connection that the worker accepts late: just before it reads the first byte. Until
 // then the connection is not lost if the worker dies: another worker gets it, and the client's
-// request with it. One that stays silent is accepted as well, in time: a primary must not take this
-// worker for frozen.
+// request with it. A silent connection is accepted after some milliseconds as well, so that the
+// primary does not take the worker for frozen.
 type lateConn struct {
 	net.Conn
 	answer   func(accepted bool) error // waits while the primary does not read
@@ -29,8 +29,8 @@ func newLateConn(conn net.Conn, answer func(accepted bool) error, p *patience) *
 	return c
 }
 
-// expire accepts the connection if it is silent. If it is not, Read will soon accept it: this process
-// is busy.
+// expire accepts the connection if it is silent. If a byte is there, this process is busy, and Read
+// will accept soon.
 func (c *lateConn) expire() {
 	if !c.hasByte() {
 		c.patience.shorten()
@@ -89,7 +89,7 @@ func (c *lateConn) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(c.Conn, r)
 }
 
-// CloseWrite lets net/http send an answer whose request it has not read.
+// CloseWrite lets net/http answer a request that it has not read to the end.
 func (c *lateConn) CloseWrite() error {
 	return c.Conn.(interface{ CloseWrite() error }).CloseWrite()
 }
@@ -97,13 +97,18 @@ func (c *lateConn) CloseWrite() error {
 // Close gives the connection back to the primary if it was not accepted.
 func (c *lateConn) Close() error {
 	c.timer.Stop()
+	refused := false
+	c.answered.Do(func() { refused = true }) // before Close wakes a Read, which would accept
 	err := c.Conn.Close()
-	c.answered.Do(func() { go c.answer(false) })
+	if refused {
+		go c.answer(false)
+	}
 	return err
 }
 
-// A connection is accepted when it has been silent for this long: for less after each that was
-// silent, because a client may open thousands, and for more after each that was not.
+// A connection is accepted when it has been silent for this long. Each silent connection halves it,
+// because a client may open thousands; each that sends a byte in time restores a little, so that as
+// many of both do not keep it long.
 const (
 	mostPatience  = 8 * time.Millisecond // less than the primary's stuckAfter
 	leastPatience = 50 * time.Microsecond
@@ -132,5 +137,5 @@ func (p *patience) shorten() {
 func (p *patience) prolong() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.now = min(2*p.now, mostPatience)
+	p.now = min(p.now+p.now/8, mostPatience)
 }

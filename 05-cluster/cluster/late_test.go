@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ type lateTest struct {
 	answers chan bool
 }
 
-// newLateTest returns a connection that may be silent for ever, unless a limit is given.
+// newLateTest returns a connection that may stay silent, or only for a limit.
 func newLateTest(t *testing.T, limit time.Duration) lateTest {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -76,7 +77,7 @@ func TestLateConnSilent(t *testing.T) {
 	require.Equal(t, time.Millisecond/2, c.patience.limit(), "it came too late")
 }
 
-// A connection whose byte waits because this process is busy must not count as silent.
+// A connection must not count as silent if its byte waits because this process is busy.
 func TestLateConnBusy(t *testing.T) {
 	c := newLateTest(t, clitest.Never)
 	_, err := c.client.Write([]byte("x"))
@@ -101,6 +102,23 @@ func TestLateConnClosed(t *testing.T) {
 	_, err = c.Read(make([]byte, 1))
 	require.Equal(t, io.EOF, err)
 	require.True(t, <-c.answers)
+}
+
+// Also a Read that waits when the connection is closed must not accept it.
+func TestLateConnClosedDuringRead(t *testing.T) {
+	for range 100 {
+		c := newLateTest(t, clitest.Never)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := c.Read(make([]byte, 1))
+			ended <- err
+		}()
+		runtime.Gosched()
+		require.NoError(t, c.Close())
+		require.Error(t, <-ended)
+		require.False(t, <-c.answers)
+		require.Empty(t, c.answers)
+	}
 }
 
 // A server that speaks first must have accepted, also when it sends a file or ends its direction.
@@ -133,10 +151,15 @@ func TestPatience(t *testing.T) {
 		p.shorten()
 	}
 	require.Less(t, waited, 2*mostPatience+1000*leastPatience)
-	for range 10 {
+	for range 50 {
 		p.prolong()
 	}
 	require.Equal(t, mostPatience, p.limit())
+	for range 50 { // as many of both
+		p.shorten()
+		p.prolong()
+	}
+	require.Less(t, p.limit(), 2*leastPatience)
 }
 
 // A worker with Serve must tell its primary that it accepts late.
@@ -146,7 +169,10 @@ func TestServeAcceptsLate(t *testing.T) {
 	clitest.Eventually(t, func() bool {
 		h.Primary.mu.Lock()
 		defer h.Primary.mu.Unlock()
-		return workers[0].late
+		for _, pt := range workers[0].ports {
+			return pt.scheduler.(*dispatcher).taker(workers[0]).late
+		}
+		return false
 	})
 	require.Equal(t, workers[0].String(), get(t, "tcp", address))
 }

@@ -145,7 +145,7 @@ func (l *listener) accept(o *offer) net.Conn {
 func (l *listener) acceptLate() {
 	if l.shared == nil {
 		l.patience.Store(newPatience())
-		l.primary.send(message{Act: actLate}) // fails only if the primary is gone
+		l.primary.send(message{Act: actLate, Key: l.key}) // fails only if the primary is gone
 	}
 }
 

@@ -86,7 +86,9 @@ func TestMaxPending(t *testing.T) {
 		require.ErrorContains(t, err, "there may be 1 to 16")
 	}
 	a, b, d := fakeBusy(t)
-	d.most, b.late = 0, true
+	d.most = 0
+	b.acceptsLate(d.port.key)
+	b.acceptsLate("another port")
 	for range 12 {
 		pushConn(t, d)
 	}

@@ -36,6 +36,8 @@ func Policies() []Policy { return []Policy{None, RoundRobin, Sticky} }
 type scheduler interface {
 	// addWorker answers a worker's query, and gives it its share of the connections.
 	addWorker(w *Worker, reply message)
+	// acceptsLate notes that the worker accepts a connection when its request begins.
+	acceptsLate(w *Worker)
 	// removeWorker gives it no more. Unaccepted connections come back when it ends.
 	removeWorker(w *Worker)
 	// finish accepts no more, has the queued connections served, and releases the port.

@@ -17,7 +17,7 @@ const (
 	actOnline     = "online"                // from a worker: I have joined
 	actQuery      = "queryServer"           // from a worker: let me listen at this address
 	actListening  = "listening"             // from a worker: I listen there
-	actLate       = "late"                  // from a worker: I accept a connection when its request begins; Node ignores it
+	actLate       = "late"                  // from a worker: that server accepts a connection when its request begins; Node ignores it
 	actClose      = "close"                 // from a worker: I have closed that server
 	actLeave      = "exitedAfterDisconnect" // from a worker: I am going to exit, without a failure
 	actConnection = "newconn"               // from the primary: here is a connection

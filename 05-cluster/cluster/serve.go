@@ -15,6 +15,7 @@ import (
 //
 // If l comes from Listen, Serve accepts a connection when its request begins, or when it has been
 // silent for some milliseconds: if the worker dies before that, another worker gets the connection.
+// Such a connection, as Hijack returns it, is no *net.TCPConn.
 func Serve(l net.Listener, handler http.Handler) error {
 	primary, _ := self()
 	if primary != nil {

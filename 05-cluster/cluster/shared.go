@@ -21,6 +21,7 @@ func (s shared) addWorker(w *Worker, reply message) {
 	w.enqueue(reply, s.socket)
 }
 
+func (shared) acceptsLate(*Worker)  {} // the kernel has accepted it before
 func (shared) removeWorker(*Worker) {}
 func (s shared) finish()            { s.port.release() } // the workers still have the socket
 func (shared) rejectAll() int       { return 0 }

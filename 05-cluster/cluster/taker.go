@@ -7,6 +7,7 @@ type taker struct {
 	worker     *Worker
 	unaccepted int       // connections that it was given and has not answered
 	since      time.Time // when it got the first of them, or answered the last one before
+	late       bool      // it accepts a connection when its request begins
 	refused    bool      // it has refused a connection, and may have no room
 	retry      *time.Timer
 }
@@ -28,7 +29,7 @@ func (t *taker) most(set int) int {
 	switch {
 	case set > 0:
 		return set
-	case t.worker.late:
+	case t.late:
 		return 8
 	default:
 		return 1

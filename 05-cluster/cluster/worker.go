@@ -33,7 +33,6 @@ type Worker struct {
 
 	// The primary's mu guards these.
 	joined       bool // it has sent online
-	late         bool // it accepts a connection when its request begins
 	ports        map[string]*port
 	pending      map[int64]*pendingConn // by the seq of their message
 	accepted     int                    // connections so far
@@ -137,7 +136,7 @@ func (w *Worker) handleMessage(raw ipc.Message) (solicited bool) {
 	case m.Act == actListening && m.Where != nil:
 		w.listening(*m.Where)
 	case m.Act == actLate:
-		w.late = true
+		w.acceptsLate(m.Key)
 	case m.Act == actClose:
 		w.closePort(m.Key)
 	case m.Act == actLeave:
@@ -187,6 +186,13 @@ func (w *Worker) listening(q query) {
 	if !w.leaving() {
 		w.process.MarkReady()
 		w.primary.report(Listening{w, q.String()})
+	}
+}
+
+// acceptsLate notes that one of the worker's servers accepts late.
+func (w *Worker) acceptsLate(key string) {
+	if pt := w.ports[key]; pt != nil {
+		pt.scheduler.acceptsLate(w)
 	}
 }
 

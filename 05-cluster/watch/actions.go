@@ -50,9 +50,9 @@ func init() { // act refers to them
 // signal returns the action that sends a worker a signal.
 func signal(what, command string, s syscall.Signal) func(p *Page, q url.Values) error {
 	return func(p *Page, q url.Values) error {
-		primary := p.cluster()
-		if primary == nil {
-			return noCluster
+		primary, err := p.ready()
+		if err != nil {
+			return err
 		}
 		workers := primary.Workers()
 		i := slices.IndexFunc(workers, func(w *cluster.Worker) bool { return strconv.Itoa(w.ID()) == q.Get("worker") })
@@ -67,9 +67,9 @@ func signal(what, command string, s syscall.Signal) func(p *Page, q url.Values) 
 
 // reload begins a reload, to a program that does not start if broken is set.
 func (p *Page) reload(broken bool) error {
-	primary := p.cluster()
-	if primary == nil {
-		return noCluster
+	primary, err := p.ready()
+	if err != nil {
+		return err
 	}
 	if r := primary.QuickStatus().Reload; r != nil && r.State == cluster.ReloadRunning {
 		return busy("a reload is running")
@@ -80,7 +80,7 @@ func (p *Page) reload(broken bool) error {
 	}
 	p.history.mark(what, command)
 	p.broken.Store(broken)
-	p.running.Go(func() {
+	p.start(func() {
 		defer p.broken.Store(false)
 		primary.Reload(p.ctx) // its end is an event
 	})
@@ -88,9 +88,9 @@ func (p *Page) reload(broken bool) error {
 }
 
 func (p *Page) scale(what, command string, by int) error {
-	primary := p.cluster()
-	if primary == nil {
-		return noCluster
+	primary, err := p.ready()
+	if err != nil {
+		return err
 	}
 	size := primary.Size() + by
 	if size < fewest || size > most {
@@ -107,14 +107,16 @@ func (p *Page) choosePolicy(q url.Values) error {
 		return badRequest(fmt.Sprintf("there is no policy %q", policy))
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.serving || p.next != "" {
+	end, ready := p.end, p.serving && p.next == ""
+	if ready {
+		p.next = policy
+	}
+	p.mu.Unlock()
+	if !ready {
 		return noCluster
 	}
-	p.next = policy
-	end := p.end
 	p.history.mark("policy", "05-cluster -sched "+string(policy))
-	p.running.Go(func() {
+	p.start(func() {
 		p.untilGone()
 		end()
 	})
@@ -144,9 +146,9 @@ func (p *Page) chooseSlow(q url.Values) error {
 }
 
 func (p *Page) visitOnce(url.Values) error {
-	if !p.comes() {
-		return noCluster
+	err := p.comes()
+	if err == nil {
+		p.history.log("$ curl " + p.open())
 	}
-	p.history.log("$ curl " + p.open())
-	return nil
+	return err
 }

@@ -6,8 +6,9 @@ const points = [] // { time, rate }, oldest first
 
 // showChart draws a frame's rate and marks.
 function showChart(svg, now, rate, marks) {
+  if (points.at(-1)?.time > now) points.length = 0 // the program has started again
   points.push({ time: now, rate })
-  while (points[0].time < now - minute || points[0].time > now) points.shift()
+  while (points[0].time < now - minute) points.shift()
   const { width, height } = svg.viewBox.baseVal
   const most = Math.max(10, ...points.map((point) => point.rate))
   const x = (time) => (width * (1 - (now - time) / minute)).toFixed(1)

@@ -3,16 +3,17 @@
 // card and, when the worker has accepted it, through the gate. If the worker dies before that, it goes
 // back to the port, and then to another worker.
 
-const maxDots = 200 // others are only counted
+const maxDots = 200 // there are no dots for others
+const forgottenAfter = 10_000 // milliseconds: the end of another client's connection is not seen
 const betweenDraws = 30 // milliseconds
 const calm = matchMedia('(prefers-reduced-motion: reduce)')
 
 // A dot has legs: where it goes, one after the other, and what it looks like then.
-const dots = new Map() // by the client's port: those whose connection goes on
+const dots = new Map() // by the client's port, until the connection ends
 const shown = new Set() // and those that are about to fade
 
 const canvas = document.getElementById('dots')
-let boxes = { port: null, cards: new Map() } // where things are on the stage
+let boxes = { port: null, lost: null, gates: new Map() } // where things are on the stage
 
 // showMoves adds the steps of a frame. cards are the cards of the workers, by their ID.
 function showMoves(moves, port, cards) {
@@ -21,7 +22,11 @@ function showMoves(moves, port, cards) {
     const { left, top, width, height } = element.getBoundingClientRect()
     return { x: left - origin.left, y: top - origin.top, width, height }
   }
-  boxes = { port: box(port), cards: new Map([...cards].map(([id, card]) => [id, box(card.querySelector('.gate'))])) }
+  boxes = {
+    port: box(port),
+    lost: box(document.getElementById('lost')),
+    gates: new Map([...cards].map(([id, card]) => [id, box(card.querySelector('.gate'))])),
+  }
   for (const move of moves) showMove(move)
   if (shown.size > 0 && !drawing) drawing = requestAnimationFrame(draw)
 }
@@ -45,13 +50,15 @@ function showMove({ conn, worker, step }) {
       go(dot, null, 250, { accepted: true, fading: true })
       break
     default: // failed, or reset by the primary
-      go(dot, null, 2500, { failed: true, fading: true })
+      go(dot, null, 700, { failed: true })
+      go(dot, atLost, 1200)
+      go(dot, null, 700, { fading: true })
   }
   dots.delete(conn)
 }
 
 function add(conn) {
-  const dot = { at: place(boxes.port, [0.86, 0.96], [0.2, 0.8]), legs: [] }
+  const dot = { conn, at: atPort(), legs: [], still: 0 }
   dots.set(conn, dot)
   shown.add(dot)
 }
@@ -59,8 +66,9 @@ function add(conn) {
 const go = (dot, to, time, look) => void dot.legs.push({ to, time, look })
 
 const atPort = () => place(boxes.port, [0.86, 0.96], [0.2, 0.8])
-const atGate = (worker) => () => place(boxes.cards.get(worker), [-0.07, -0.03], [0.1, 0.9])
-const inside = (worker) => () => place(boxes.cards.get(worker), [0.06, 0.95], [0.2, 0.8])
+const atLost = () => place(boxes.lost, [0, 1], [0, 1])
+const atGate = (worker) => () => place(boxes.gates.get(worker), [-0.07, -0.03], [0.1, 0.9])
+const inside = (worker) => () => place(boxes.gates.get(worker), [0.06, 0.95], [0.2, 0.8])
 
 // place returns a place in a box, between parts of its width and height; or null if the box is gone.
 function place(box, [left, right], [top, bottom]) {
@@ -83,6 +91,12 @@ function move(dot, now) {
     dot.strength = dot.fading ? 1 - part : 1
     if (part < 1) return true
     dot.legs.shift()
+    dot.still = now
+  }
+  if (dot.accepted && !dot.fading && now - dot.still > forgottenAfter) {
+    go(dot, null, 250, { fading: true })
+    if (dots.get(dot.conn) === dot) dots.delete(dot.conn)
+    return true
   }
   return !dot.fading
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"playing-with-processes/05-cluster/cluster"
+	"playing-with-processes/internal/demo"
 )
 
 const (
@@ -79,7 +80,7 @@ func (p *Page) frame() frame {
 	f.Now, f.Rate, f.Marks, f.Log = p.history.state()
 	p.mu.Lock()
 	primary, memory := p.primary, p.memory
-	f.Address, f.Kills = p.address, p.kills.clone()
+	f.Address, f.Kills = demo.Reachable(p.address), p.kills.clone()
 	p.mu.Unlock()
 	if primary == nil {
 		return f
@@ -99,8 +100,8 @@ func (p *Page) frame() frame {
 	return f
 }
 
-// measure measures the memory of the workers once a second while somebody looks: it takes longer
-// than a frame has time for.
+// measure measures the workers' memory once a second while a browser is watching. That may take longer
+// than a frame.
 func (p *Page) measure() {
 	for ticker := time.NewTicker(time.Second); ; {
 		select {

@@ -12,8 +12,8 @@ import (
 
 const (
 	maxMoves = 1000 // of a frame
-	// maxConns is how many connections are followed, and forgetAfter is how long one is that has
-	// no end here, because another client than a visitor made it.
+	// maxConns is how many connections are followed, and forgetAfter for how long: the end of a
+	// connection that another client made is not seen.
 	maxConns    = 10_000
 	forgetAfter = 2 * time.Minute
 	forgetSoon  = 5 * time.Second // if there are many of those
@@ -62,12 +62,16 @@ type handovers struct {
 	sum   totals
 }
 
+// inQueue is the step of a connection that the primary has not reported before.
+const inQueue = cluster.HandoverStep(-1)
+
 // conn is a connection that has not ended, as far as is known.
 type conn struct {
-	worker int // that has it, or had it last
-	step   cluster.HandoverStep
+	worker int                  // that has it, or had it last
+	step   cluster.HandoverStep // it stays Given if the connection is reset then
 	since  time.Time
-	gone   bool // its visitor is, and the primary has not read that it was accepted
+	reset  bool // by the primary, which could not know whether a dead worker had accepted it
+	gone   bool // the visitor has gone before the primary has read what became of the connection
 	failed bool // its visitor got no answer
 }
 
@@ -80,13 +84,13 @@ func (h *handovers) handle(e cluster.Handover) {
 	defer h.mu.Unlock()
 	c := h.conns[e.Client]
 	if c == nil {
-		if len(h.conns) >= maxConns {
-			return
-		}
-		c = &conn{}
-		h.conn(e.Client, c)
+		c = &conn{step: inQueue}
+		h.add(e.Client, c)
 	}
-	c.step, c.since = e.Step, time.Now()
+	c.since = time.Now()
+	if c.reset = e.Step == cluster.Reset && c.step == cluster.Given; !c.reset {
+		c.step = e.Step
+	}
 	if e.Worker != nil {
 		c.worker = e.Worker.ID()
 	}
@@ -104,11 +108,25 @@ func (h *handovers) handle(e cluster.Handover) {
 	}
 }
 
-func (h *handovers) conn(client netip.AddrPort, c *conn) {
+// add adds a connection. If there are too many, another is forgotten.
+func (h *handovers) add(client netip.AddrPort, c *conn) {
 	if h.conns == nil {
 		h.conns = map[netip.AddrPort]*conn{}
 	}
+	if len(h.conns) >= maxConns {
+		delete(h.conns, h.victim())
+	}
 	h.conns[client] = c
+}
+
+// victim returns a connection to forget: if possible, one that was accepted.
+func (h *handovers) victim() (client netip.AddrPort) {
+	for address, c := range h.conns {
+		if client = address; c.step == cluster.Accepted {
+			break
+		}
+	}
+	return client
 }
 
 func (h *handovers) move(m move) {
@@ -143,7 +161,8 @@ func (h *handovers) fail(client netip.AddrPort, at rung) {
 // visited notes the end of a visit. handedOver says whether the primary hands connections over; if
 // not, a worker accepts them from the kernel itself. worker is the ID of the one that answered.
 func (h *handovers) visited(r demo.Result, took time.Duration, handedOver bool, worker int) {
-	client, _ := netip.ParseAddrPort(r.From)
+	from, _ := netip.ParseAddrPort(r.From)
+	client := netip.AddrPortFrom(from.Addr().WithZone(""), from.Port()) // as the primary sees it
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c := h.conns[client]
@@ -158,7 +177,7 @@ func (h *handovers) visited(r demo.Result, took time.Duration, handedOver bool, 
 		h.move(move{Conn: int(client.Port()), Worker: worker, Step: "answered"})
 	case r.Begun:
 		h.fail(client, begun)
-	case c != nil && c.step == cluster.Given:
+	case c != nil && c.step == cluster.Given && !c.reset:
 		c.gone, c.failed = true, true
 	case c != nil:
 		h.fail(client, c.rung())
@@ -171,7 +190,7 @@ func (h *handovers) visited(r demo.Result, took time.Duration, handedOver bool, 
 
 // forget forgets a connection, now or when the primary has read that it was accepted.
 func (h *handovers) forget(client netip.AddrPort, c *conn) {
-	if c != nil && c.step == cluster.Given {
+	if c != nil && c.step == cluster.Given && !c.reset {
 		c.gone = true
 		return
 	}

@@ -37,7 +37,8 @@ func TestRungs(t *testing.T) {
 		"refused by a worker":  {failedVisit, []cluster.HandoverStep{cluster.Given, cluster.Refused, visit}, queued},
 		"given":                {failedVisit, []cluster.HandoverStep{cluster.Given, visit, cluster.Returned}, given},
 		"came back":            {failedVisit, []cluster.HandoverStep{cluster.Given, cluster.Returned, visit}, given},
-		"reset after its end":  {failedVisit, []cluster.HandoverStep{cluster.Given, visit, cluster.Reset}, queued},
+		"perhaps accepted":     {failedVisit, []cluster.HandoverStep{cluster.Given, cluster.Reset, visit}, given},
+		"reset after its end":  {failedVisit, []cluster.HandoverStep{cluster.Given, visit, cluster.Reset}, given},
 		"accepted":             {failedVisit, []cluster.HandoverStep{cluster.Given, cluster.Accepted, visit}, accepted},
 		"accepted, read later": {failedVisit, []cluster.HandoverStep{cluster.Given, visit, cluster.Accepted}, accepted},
 		"answered in part":     {begunVisit, []cluster.HandoverStep{cluster.Given, cluster.Accepted, visit}, begun},
@@ -96,6 +97,10 @@ func TestFollowedConnectionsBounded(t *testing.T) {
 	}
 	require.Len(t, h.conns, maxConns)
 	require.Len(t, h.takeMoves(), maxMoves)
+	h.handle(cluster.Handover{Step: cluster.Given, Client: client})
+	h.handle(cluster.Handover{Step: cluster.Accepted, Client: client})
+	h.visited(failedVisit, 0, true, 0)
+	require.Equal(t, [rungs]int{accepted: 1}, h.totals().Failed, "a visitor is followed all the same")
 	for _, c := range h.conns {
 		c.since = time.Now().Add(-2 * forgetSoon)
 	}

@@ -21,7 +21,7 @@ type history struct {
 	mu       sync.Mutex
 	lines    []string
 	marks    []mark
-	answered []int // at the last frames of a second, oldest first
+	answered []int // totals at the frames of the last second, oldest first
 }
 
 // mark is something that was done.

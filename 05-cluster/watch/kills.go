@@ -15,8 +15,8 @@ import (
 // maxKills is how many workers a series may kill.
 const maxKills = 1000
 
-// Kills is a series of kills, each when the worker before has been replaced, and what became of the
-// visits meanwhile.
+// Kills is a series of kills, each after the previous victim has been replaced, and what became of
+// the visits meanwhile.
 type Kills struct {
 	Of      int    `json:"of"`
 	Done    int    `json:"done"`
@@ -39,19 +39,23 @@ func (p *Page) killMany(q url.Values) error {
 	if err != nil || of < 1 || of > maxKills {
 		return badRequest(fmt.Sprintf("a series is 1 to %d kills", maxKills))
 	}
+	primary, err := p.ready()
+	if err != nil {
+		return err
+	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case p.primary == nil || !p.serving:
-		return noCluster
-	case p.kills != nil && p.kills.Running:
+	running := p.kills != nil && p.kills.Running
+	if !running {
+		p.kills = &Kills{Of: of, Running: true}
+	}
+	kills := p.kills
+	p.mu.Unlock()
+	if running {
 		return busy("workers are being killed already")
 	}
-	p.kills = &Kills{Of: of, Running: true}
 	p.history.mark("kills", fmt.Sprintf("for i in $(seq %d); do kill -9 $(pgrep -P %d | shuf -n 1); sleep 0.1; done",
 		of, os.Getpid()))
-	primary, kills := p.primary, p.kills
-	p.running.Go(func() { p.runKills(primary, kills) })
+	p.start(func() { p.runKills(primary, kills) })
 	return nil
 }
 
@@ -83,8 +87,7 @@ func (p *Page) note(kills *Kills, now Kills) {
 	*kills = now
 }
 
-// untilReplaced waits until the last victim is replaced and what it had is counted, or the cluster is
-// shut down.
+// untilReplaced waits until the last victim is replaced, or the cluster is shut down.
 func (p *Page) untilReplaced(primary *cluster.Primary, victim int) {
 	for primary.Size() > 0 && nextVictim(primary, victim) == nil {
 		time.Sleep(10 * time.Millisecond)

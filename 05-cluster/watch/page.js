@@ -31,7 +31,7 @@ function showPrimary(f) {
   for (const button of document.querySelectorAll('[data-rate]')) press(button, Number(button.dataset.rate) === f.visitors.rate)
   press(find('slow'), f.visitors.slow)
   for (const code of document.querySelectorAll('[data-command]')) {
-    set(code, code.dataset.command.replace('PRIMARY', f.primary).replace('ADDRESS', f.address))
+    set(code, code.dataset.command.replace('PRIMARY', f.primary || 'PID').replace('ADDRESS', f.address))
   }
 }
 
@@ -59,9 +59,8 @@ function showWorkers(workers) {
   }
 }
 
-// addCard adds a worker's card, after those with lower slots, so that a replacement takes the place of
-// what it replaces.
-function addCard({ id, pid, slot }) {
+// addCard makes a worker's card.
+function addCard({ id, pid }) {
   const card = find('card').content.firstElementChild.cloneNode(true)
   card.dataset.pid = pid
   translate(card)
@@ -70,16 +69,23 @@ function addCard({ id, pid, slot }) {
     button.title = `${command} ${pid}`
     button.onclick = () => act(`${action}?worker=${id}`)
   }
-  const next = [...find('workers').children].find((other) => Number(other.dataset.slot) > slot)
-  find('workers').insertBefore(card, next ?? null)
   return card
+}
+
+// placeCard puts a card after those with lower slots, so that a replacement takes the place of what it
+// replaces. A worker without a slot comes last.
+function placeCard(card, slot) {
+  const order = (slot) => slot < 0 ? Infinity : slot
+  const next = [...find('workers').children].find((other) => other !== card && order(Number(other.dataset.slot)) > order(slot))
+  find('workers').insertBefore(card, next ?? null)
+  card.dataset.slot = slot
 }
 
 function showCard(card, worker) {
   const field = (name, text) => set(card.querySelector(`.${name}`), text)
   const state = worker.frozen ? 'frozen' : worker.state
   card.dataset.state = state
-  card.dataset.slot = worker.slot
+  if (card.dataset.slot !== String(worker.slot)) placeCard(card, worker.slot)
   field('pid', worker.pid)
   field('id', worker.id)
   field('slot', worker.slot < 0 ? '–' : worker.slot)
@@ -99,7 +105,7 @@ function showNumbers({ totals, rate }) {
   totals.failed.forEach((n, i) => set(find('rungs').rows[i].cells[1], n))
 }
 
-// showLog keeps the end in view, unless somebody reads further up.
+// showLog keeps the end in view, unless the reader has scrolled up.
 function showLog(lines) {
   const log = find('log'), text = lines.join('\n')
   if (log.textContent === text) return
@@ -108,17 +114,19 @@ function showLog(lines) {
   if (atEnd) log.scrollTop = log.scrollHeight
 }
 
-// act asks the primary for something. If it cannot be done, the page says why.
+// act asks the primary for something. If it cannot be done now, the page says so for a while.
 async function act(what) {
   const response = await fetch(what, { method: 'POST' }).catch(() => null)
-  set(find('link'), !response ? say('gone') : response.ok ? say('live') : await response.text())
+  if (response?.ok) return
+  set(find('link'), say(response ? 'notNow' : 'gone'))
+  if (response) setTimeout(() => set(find('link'), say('live')), 4000)
 }
 
 // watch opens the stream of frames, and opens it again when it ends.
 let source
 function watch() {
   source?.close()
-  if (document.hidden) return // nobody looks, so no visitors need to come
+  if (document.hidden) return // a hidden page needs no visitors
   source = new EventSource('frames')
   source.onopen = () => { forgetDots(); set(find('link'), say('live')) }
   source.onmessage = (event) => show(JSON.parse(event.data))

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -40,16 +41,17 @@ func newServer(p *Page, listener net.Listener, address string) *server {
 	return s
 }
 
-// guard refuses what another site asks for by way of a browser: under its own name for our address
-// (DNS rebinding), or under ours. Only a link to the page may come from elsewhere.
+// guard refuses requests that another site makes through a browser, whether the site points its own
+// name at this address (DNS rebinding) or uses this server's. Only a link to the page is allowed.
 func (s *server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		site, link := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Sec-Fetch-Mode") == "navigate"
+		site := r.Header.Get("Sec-Fetch-Site")
+		link := r.Method == http.MethodGet && r.URL.Path == "/" && r.Header.Get("Sec-Fetch-Mode") == "navigate"
 		switch {
 		case !s.knows(r.Host):
 			http.Error(w, fmt.Sprintf("this page is not at %q: open it by its address", r.Host), http.StatusMisdirectedRequest)
 			return
-		case site != "" && site != "same-origin" && site != "none" && !(link && r.Method == http.MethodGet):
+		case site != "" && site != "same-origin" && site != "none" && !link:
 			http.Error(w, "this page is not for other sites", http.StatusForbidden)
 			return
 		}
@@ -62,14 +64,13 @@ func (s *server) guard(next http.Handler) http.Handler {
 	})
 }
 
-// knows reports whether a Host header names this server: an address cannot be a name that somebody
-// has pointed here.
+// knows reports whether a Host header names this server. An IP address cannot be rebound.
 func (s *server) knows(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
 	_, err := netip.ParseAddr(trimBrackets(host))
-	return err == nil || host == "localhost" || host != "" && host == s.host
+	return err == nil || strings.EqualFold(host, "localhost") || host != "" && strings.EqualFold(host, s.host)
 }
 
 func trimBrackets(host string) string {

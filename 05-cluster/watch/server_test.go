@@ -61,6 +61,8 @@ func TestOtherSites(t *testing.T) {
 		{http.MethodGet, "/", []string{"Host", "localhost:1338"}, http.StatusOK},
 		{http.MethodGet, "/frames", []string{"Sec-Fetch-Site", "cross-site"}, http.StatusForbidden},
 		{http.MethodGet, "/", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"}, http.StatusOK},
+		{http.MethodGet, "/frames", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"}, http.StatusForbidden},
+		{http.MethodGet, "/", []string{"Host", "LocalHost"}, http.StatusOK},
 		{http.MethodGet, "/", []string{"Sec-Fetch-Site", "none"}, http.StatusOK},
 		{http.MethodPost, "/rate?to=0", []string{"Origin", "http://evil.example"}, http.StatusForbidden},
 		{http.MethodPost, "/rate?to=0", []string{"Sec-Fetch-Site", "same-site"}, http.StatusForbidden},
@@ -96,16 +98,6 @@ func TestFrameWithoutCluster(t *testing.T) {
 	text, err := json.Marshal(p.frame())
 	require.NoError(t, err)
 	require.Equal(t, 2, strings.Count(string(text), "null"), "moves, which play adds, and kills: %s", text)
-}
-
-// The address of a cluster that listens at every address is no address to visit.
-func TestReachable(t *testing.T) {
-	for address, want := range map[string]string{
-		"127.0.0.1:1": "127.0.0.1:1", "0.0.0.0:1": "127.0.0.1:1", ":1": "127.0.0.1:1", "[::]:1": "[::1]:1",
-		"example.com:1": "example.com:1",
-	} {
-		require.Equal(t, want, reachable(address))
-	}
 }
 
 // What the page remembers must be bounded.

@@ -36,8 +36,11 @@ func (s *streams) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 			return
 		case frame, open := <-frames:
+			if !open { // it was too slow
+				return
+			}
 			control.SetWriteDeadline(time.Now().Add(sendTime))
-			if _, err := fmt.Fprintf(w, "data: %s\n\n", frame); err != nil || !open || control.Flush() != nil {
+			if _, err := fmt.Fprintf(w, "data: %s\n\n", frame); err != nil || control.Flush() != nil {
 				return
 			}
 		}

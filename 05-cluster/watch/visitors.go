@@ -47,49 +47,44 @@ func (v *visitors) state() visitorsState {
 	return s
 }
 
-// visit has visitors come until the page ends.
+// visit has visitors come while a browser is watching, until the page ends.
 func (p *Page) visit() {
-	for next := time.Now(); ; {
-		rate := p.visitors.state().Rate
-		pause := time.Second / time.Duration(max(rate, 10))
-		next = next.Add(pause)
-		if late := time.Since(next); late > time.Second { // this process was suspended
-			next = next.Add(late)
+	const tick = time.Second / visitsPerSecond
+	due, last := 0.0, time.Now() // how many visits are due, and since when
+	for {
+		pause, most := tick, 4.0
+		if !p.streams.watched() {
+			pause, most = 20*tick, 0
 		}
 		select {
 		case <-p.ctx.Done():
 			return
-		case <-time.After(time.Until(next)):
+		case <-time.After(pause):
 		}
-		if rate > 0 && p.streams.watched() && (rate >= 10 || p.visitors.due(10/rate)) {
+		now := time.Now()
+		due, last = min(due+float64(p.visitors.state().Rate)*now.Sub(last).Seconds(), most), now
+		for ; due >= 1; due-- {
 			p.comes()
 		}
 	}
 }
 
-// due reports whether it is time for one visit in n.
-func (v *visitors) due(n int) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.count++
-	return v.count%n == 0
-}
-
-// comes has a visitor come, if the cluster is open. It reports whether it does.
-func (p *Page) comes() bool {
-	address := p.open()
+// comes has a visitor come, or says why none can.
+func (p *Page) comes() error {
 	path, slow, ok := p.visitors.arrive()
-	if address == "" || !ok {
-		if ok {
-			p.visitors.leave()
-		}
-		return false
+	if !ok {
+		return busy(fmt.Sprintf("%d visitors are here: wait until one has left", maxVisits))
 	}
-	p.running.Go(func() {
+	address := p.open() // after arrive, so that untilGone waits for the visitor
+	if address == "" {
+		p.visitors.leave()
+		return noCluster
+	}
+	p.start(func() {
 		defer p.visitors.leave()
 		p.makeVisit(address, path, slow)
 	})
-	return true
+	return nil
 }
 
 // arrive counts a visitor, and returns the path that it asks for.
@@ -117,11 +112,11 @@ func (v *visitors) leave() {
 	v.present--
 }
 
-// makeVisit makes a request. It does not count if the page ends first.
+// makeVisit makes a request. It does not count if the program is about to end.
 func (p *Page) makeVisit(address, path string, slow bool) {
 	begun := time.Now()
 	result := demo.Visit(p.ctx, address, path)
-	if p.ctx.Err() != nil {
+	if p.closing.Load() {
 		return
 	}
 	p.visitors.note(result.Err == nil)
@@ -144,10 +139,13 @@ func (v *visitors) note(answered bool) {
 	}
 }
 
-// Summary says what the visitors themselves have counted.
+// Summary says what the visitors themselves have counted, or "" if there were none.
 func (p *Page) Summary() string {
 	p.visitors.mu.Lock()
 	defer p.visitors.mu.Unlock()
+	if p.visitors.answered+p.visitors.failed == 0 {
+		return ""
+	}
 	return fmt.Sprintf("%d visits were answered, and %d were not", p.visitors.answered, p.visitors.failed)
 }
 

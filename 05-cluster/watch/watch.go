@@ -1,7 +1,7 @@
 // Package watch is a page on which people watch a cluster work, and disturb it.
 //
-// It is for a cluster that was started to be looked at. The page makes the requests itself, while
-// somebody looks, and it says of each that fails how far its connection had come.
+// It is for a cluster that was started to be looked at. The page makes the requests itself while a
+// browser is watching, and reports for each failure how far the connection had come.
 //
 // watch.go has the page's life, which goes on when the cluster is started again, and server.go what
 // a browser may ask for. frame.go describes what the page shows; streams.go sends that to the
@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"playing-with-processes/05-cluster/cluster"
+	"playing-with-processes/internal/demo"
 	"playing-with-processes/internal/ipc"
 )
 
@@ -30,7 +31,8 @@ type Page struct {
 	handovers handovers
 	visitors  visitors
 	history   history
-	broken    atomic.Bool // what the next worker runs does not start
+	broken    atomic.Bool // the next worker runs a program that does not start
+	closing   atomic.Bool // the program is about to end: visits do not count any more
 	ctx       context.Context
 	stop      context.CancelFunc
 	running   sync.WaitGroup
@@ -69,22 +71,22 @@ func (p *Page) Addr() net.Addr { return p.server.listener.Addr() }
 
 // Close ends the page and its visitors.
 func (p *Page) Close() {
-	p.stop()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	p.server.Shutdown(ctx)
+	p.mu.Lock()
+	p.stop() // from now on, start starts nothing
+	p.mu.Unlock()
 	p.server.Close()
 	p.running.Wait()
 }
 
 // Run runs a cluster by serve until ctx ends, and again when the page asks for another policy.
 func (p *Page) Run(ctx context.Context, policy cluster.Policy, serve func(context.Context, cluster.Policy) error) error {
-	defer context.AfterFunc(ctx, p.detach)()
+	defer context.AfterFunc(ctx, func() { p.closing.Store(true); p.detach() })()
 	for ctx.Err() == nil {
 		life, end := context.WithCancel(ctx)
 		p.mu.Lock()
 		p.next, p.end = "", end
 		p.mu.Unlock()
+		p.broken.Store(false)
 		err := serve(life, policy)
 		end()
 		p.detach()
@@ -156,9 +158,16 @@ func (p *Page) Handle(event cluster.Event) {
 		p.history.log(event.String())
 	}
 	if e, is := event.(cluster.Listening); is {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.address, p.serving = e.Address, true
+		p.startServing(e.Address)
+	}
+}
+
+// startServing lets visitors in, at the first address over TCP at which the cluster listens.
+func (p *Page) startServing(address string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, _, err := net.SplitHostPort(address); err == nil && !p.serving {
+		p.address, p.serving = address, true
 	}
 }
 
@@ -170,26 +179,14 @@ func (p *Page) Address() string {
 	return p.address
 }
 
-// open returns the address that visitors may visit, or "" if there is no cluster or nobody looks.
+// open returns the address that visitors may visit, or "" if no cluster accepts visitors.
 func (p *Page) open() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.serving || p.next != "" {
 		return ""
 	}
-	return reachable(p.address)
-}
-
-// reachable returns an address at which to reach a server that may listen at every address.
-func reachable(address string) string {
-	host, port, err := net.SplitHostPort(address)
-	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
-		host = "127.0.0.1"
-		if ip != nil && ip.To4() == nil {
-			host = "::1"
-		}
-	}
-	return net.JoinHostPort(host, port)
+	return demo.Reachable(p.address)
 }
 
 // cluster returns the cluster, or nil.
@@ -197,4 +194,24 @@ func (p *Page) cluster() *cluster.Primary {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.primary
+}
+
+// ready returns the cluster if it may be disturbed. Before a worker has listened, the program would
+// take the end of a worker for a broken command.
+func (p *Page) ready() (*cluster.Primary, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.primary == nil || !p.serving || p.next != "" {
+		return nil, noCluster
+	}
+	return p.primary, nil
+}
+
+// start runs a function until the page ends, unless it has ended.
+func (p *Page) start(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ctx.Err() == nil {
+		p.running.Go(f)
+	}
 }

@@ -9,10 +9,10 @@ package demo
 import (
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -32,9 +32,7 @@ func NewServer() *http.ServeMux {
 
 // PrintHints says where the pages are, what to try there, and more that can be tried.
 func PrintHints(say *log.Logger, address string, more ...string) {
-	if strings.HasPrefix(address, ":") { // any address
-		address = "127.0.0.1" + address
-	}
+	address = Reachable(address)
 	say.Printf("open on http://%s; in another terminal, try", address)
 	say.Printf("  curl %s/       which worker answers?", address)
 	say.Printf("  curl %s/crash  a panic: nothing recovers it", address)
@@ -45,6 +43,22 @@ func PrintHints(say *log.Logger, address string, more ...string) {
 	}
 	say.Print("  kill -9 a worker, or this primary")
 	say.Print("Ctrl-C stops; a second one does not wait")
+}
+
+// Reachable returns an address at which to reach a server that may listen at all addresses.
+func Reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	ip := net.ParseIP(host)
+	switch {
+	case host == "" || ip.Equal(net.IPv4zero):
+		host = "127.0.0.1"
+	case ip.Equal(net.IPv6unspecified):
+		host = "::1"
+	}
+	return net.JoinHostPort(host, port)
 }
 
 // Answer answers with "worker" and the pid of this process.

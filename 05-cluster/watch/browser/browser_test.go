@@ -85,9 +85,9 @@ func (p *page) await(expression string) {
 }
 
 // value returns what an expression is.
-func value[T any](p *page, expression string) T {
+func value[T any](p *page, expression string, options ...chromedp.EvaluateOption) T {
 	p.t.Helper()
-	v, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](expression))
+	v, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](expression, options...))
 	require.NoError(p.t, err, expression)
 	return v
 }
@@ -245,6 +245,10 @@ func TestChinese(t *testing.T) {
 	p.click("#language")
 	require.Equal(t, "A cluster at work", value[string](p, `document.title`))
 	require.Equal(t, "listening", value[string](p, `document.querySelector('.card .state').textContent`))
+	differing := value[[]string](p, `fetch('/').then((response) => response.text()).then((text) =>
+		[...new DOMParser().parseFromString(text, 'text/html').querySelectorAll('[data-text]')]
+			.filter((e) => e.textContent !== texts.en[e.dataset.text]).map((e) => e.dataset.text))`, chromedp.EvalAwaitPromise)
+	require.Equal(t, []string{}, differing, "the texts of index.html itself")
 	require.Equal(t, []string{}, value[[]string](p, `Object.keys(texts.en).filter((key) => !(key in texts.zh))`))
 	require.Equal(t, []string{}, value[[]string](p, `[...document.querySelectorAll('[data-text]')].map((e) => e.dataset.text).filter((key) => !(key in texts.en))`))
 }
