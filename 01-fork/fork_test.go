@@ -90,19 +90,18 @@ func steps(t *testing.T, out string) map[string][]string {
 	t.Helper()
 	lines, _ := clitest.ParseLines(out)
 	forked := regexp.MustCompile(`^forked (\d+) for (share \d+) of \d+$`)
-	var names []string
+	names, printed := map[string]string{}, map[string][]string{}
 	for _, line := range lines {
 		if parts := forked.FindStringSubmatch(line.Text); parts != nil {
-			names = append(names, parts[1], "("+parts[2]+")")
+			names[parts[1]] = "(" + parts[2] + ")"
 		}
 	}
-	replacer, printed := strings.NewReplacer(names...), map[string][]string{}
 	for _, line := range lines {
 		process := line.Role
 		if process == "worker" {
-			process = replacer.Replace(line.PID)
+			process = names[line.PID]
 		}
-		printed[process] = append(printed[process], replacer.Replace(line.Text))
+		printed[process] = append(printed[process], clitest.NameProcesses(line.Text, names))
 	}
 	printed["primary"] = printed["primary"][:4] // the report follows
 	return printed

@@ -36,13 +36,12 @@ func parseTranscript(t *testing.T, out string) transcript {
 	t.Helper()
 	lines, others := clitest.ParseLines(out)
 	require.Empty(t, others, "lines that do not name their process")
-	var names []string
+	names, parsed := map[string]string{}, transcript{}
 	for _, line := range lines {
-		names = append(names, line.PID, strings.ToUpper(line.Role))
+		names[line.PID] = strings.ToUpper(line.Role)
 	}
-	replacer, parsed := strings.NewReplacer(names...), transcript{}
 	for _, line := range lines {
-		parsed[line.Role] = append(parsed[line.Role], replacer.Replace(line.Text))
+		parsed[line.Role] = append(parsed[line.Role], clitest.NameProcesses(line.Text, names))
 	}
 	return parsed
 }

@@ -4,6 +4,7 @@ package clitest
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"log"
@@ -172,6 +173,16 @@ func ParseLines(out string) (lines []Line, others []string) {
 		}
 	}
 	return lines, others
+}
+
+var wholeNumber = regexp.MustCompile(`\d+`)
+
+// NameProcesses replaces each process id in a text by its name. A process id in a longer number
+// stays: processes may have small ids.
+func NameProcesses(text string, names map[string]string) string {
+	return wholeNumber.ReplaceAllStringFunc(text, func(number string) string {
+		return cmp.Or(names[number], number)
+	})
 }
 
 // RequireInterruptible starts a command that would run for long, and interrupts it after
