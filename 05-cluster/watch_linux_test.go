@@ -256,7 +256,7 @@ func TestWatchManyBrowsers(t *testing.T) {
 	var reading sync.WaitGroup
 	for i, stream := range streams {
 		reading.Go(func() {
-			for seen[i].Now < latest.Now+1000 {
+			for seen[i].Now < latest.Now+300 {
 				seen[i] = w.next(stream)
 			}
 		})

@@ -231,7 +231,7 @@ func TestConnectionsBetweenManyMessages(t *testing.T) {
 			w.Send(context.Background(), reply)
 		}
 	}()
-	for range 500 {
+	for range clitest.Times(50, 500) {
 		_, err := io.ReadAll(dial(t, "tcp", address))
 		require.NoError(t, err)
 	}

@@ -10,7 +10,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"syscall"
 	"time"
@@ -45,13 +47,22 @@ func openTab(ctx context.Context, language string) (*tab, error) {
 	if err != nil {
 		return nil, err
 	}
+	directory, err := os.MkdirTemp("", "browser") // the browser leaves more behind than its profile
+	if err != nil {
+		return nil, err
+	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.UserDataDir(filepath.Join(directory, "profile")), chromedp.Env("TMPDIR="+directory),
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("lang", language), chromedp.Flag("accept-lang", language),
 		chromedp.WSURLReadTimeout(time.Minute))
 	allocator, closeBrowser := chromedp.NewExecAllocator(ctx, options...)
 	ctx, closeTab := chromedp.NewContext(allocator)
-	t := &tab{ctx, func() { closeTab(); closeBrowser() }}
+	t := &tab{ctx, func() {
+		closeTab()
+		closeBrowser()
+		os.RemoveAll(directory)
+	}}
 	if err := chromedp.Do(t.ctx); err != nil {
 		t.close()
 		return nil, err
