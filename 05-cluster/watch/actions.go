@@ -130,7 +130,7 @@ func (p *Page) chooseRate(q url.Values) error {
 	}
 	p.visitors.mu.Lock()
 	defer p.visitors.mu.Unlock()
-	p.visitors.rate = &rate
+	p.visitors.rate = rate
 	return nil
 }
 

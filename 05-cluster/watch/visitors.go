@@ -23,11 +23,11 @@ const (
 // connection of its own. None comes again.
 type visitors struct {
 	mu               sync.Mutex
-	rate             *int // a second; nil is visitsPerSecond
+	rate             int  // a second
 	slow             bool // some visits take long
 	present          int  // that have not gone
-	count            int
-	answered, failed int // visits
+	count            int  // all so far
+	answered, failed int  // visits
 }
 
 // visitorsState is what the page shows of them.
@@ -40,11 +40,7 @@ type visitorsState struct {
 func (v *visitors) state() visitorsState {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	s := visitorsState{Rate: visitsPerSecond, Slow: v.slow, Present: v.present}
-	if v.rate != nil {
-		s.Rate = *v.rate
-	}
-	return s
+	return visitorsState{Rate: v.rate, Slow: v.slow, Present: v.present}
 }
 
 // visit has visitors come while a browser is watching, until the page ends.

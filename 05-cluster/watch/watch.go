@@ -55,7 +55,7 @@ func Open(address string) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Page{}
+	p := &Page{visitors: visitors{rate: visitsPerSecond}}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.history.begun = time.Now()
 	p.server = newServer(p, listener, address)
