@@ -123,6 +123,13 @@ func measure(who, line string) contender {
 	return contender{who, append([]string{"bin/bench", "measure"}, strings.Fields(line)...)}
 }
 
+// measureScript is a measurement of servers that run a script.
+func (t table) measureScript(who, line string, r scriptRuntime, script string) contender {
+	c := measure(who, line)
+	c.command = append(c.command, t.script(r, script)...)
+	return c
+}
+
 // channel is a measurement of the channel: this project's, the system calls alone, and a script.
 func (t table) channel(line, floor, script string) []contender {
 	fields := strings.Fields(script)
@@ -144,9 +151,7 @@ func rarelyCollecting(line string) contender {
 func (t table) cluster(line string) []contender {
 	all := []contender{measure("go", line+" bin/server")}
 	for _, r := range t.runtimes {
-		c := measure(r.who, line)
-		c.command = append(c.command, t.script(r, "cluster.js")...)
-		all = append(all, c)
+		all = append(all, t.measureScript(r.who, line, r, "cluster.js"))
 	}
 	return all
 }

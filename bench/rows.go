@@ -179,13 +179,10 @@ func (t table) nodeWorkers() (all []contender) {
 		if r.who != "node26" && (r.who != "node" || len(all) > 0) {
 			continue
 		}
-		under := measure("go", "requests bin/server")
-		under.command = append(under.command, t.script(r, "worker.js")...)
-		more := measure("pending8", "requests bin/server -pending 8")
-		more.command = append(more.command, t.script(r, "worker.js")...)
-		own := measure(r.who, "requests")
-		own.command = append(own.command, t.script(r, "cluster.js")...)
-		all = append(all, under, more, own)
+		all = append(all,
+			t.measureScript("go", "requests bin/server", r, "worker.js"),
+			t.measureScript("pending8", "requests bin/server -pending 8", r, "worker.js"),
+			t.measureScript(r.who, "requests", r, "cluster.js"))
 	}
 	return all
 }

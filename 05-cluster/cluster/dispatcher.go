@@ -217,8 +217,7 @@ func (d *dispatcher) wait() {
 // push queues a connection, or rejects it if the port was released.
 func (d *dispatcher) push(conn connFD) {
 	if d.port.primary.ports[d.port.key] != d.port {
-		d.port.primary.observe(Reset, nil, d.port.primary.clientOf(conn))
-		conn.reset()
+		d.reset(conn)
 		d.port.rejected(1)
 		return
 	}
@@ -232,6 +231,12 @@ func (d *dispatcher) accepted(t *taker) {
 		other.refused = false
 	}
 	d.dispatch()
+}
+
+// reset resets a connection that no worker could have.
+func (d *dispatcher) reset(conn connFD) {
+	d.port.primary.observe(Reset, nil, d.port.primary.clientOf(conn))
+	conn.reset()
 }
 
 // refuse queues the connection again, and gives the worker none for a while.
@@ -286,8 +291,7 @@ func (d *dispatcher) rejectAll() int {
 		rejected = append(rejected, conn)
 	}
 	for _, conn := range rejected {
-		d.port.primary.observe(Reset, nil, d.port.primary.clientOf(conn))
-		conn.reset()
+		d.reset(conn)
 	}
 	return len(rejected)
 }

@@ -22,6 +22,11 @@ const (
 	Reset                        // no worker could have it, or it is unknown whether its dead worker had
 )
 
+// String returns the constant's name in lower case.
+func (s HandoverStep) String() string {
+	return [...]string{"given", "accepted", "refused", "returned", "reset"}[s]
+}
+
 // observe reports a step. The caller holds p.mu, as for clientOf.
 func (p *Primary) observe(step HandoverStep, w *Worker, client netip.AddrPort) {
 	if p.settings.Handover != nil {

@@ -91,8 +91,8 @@ func (l *listener) offer(o *offer) {
 	case refused:
 		go o.refuse()
 	case accept == nil:
-	case l.patience.Load() != nil:
-		accept <- newLateConn(o.conn, o.answer, l.patience.Load())
+	case l.patience.Load() != nil: // it is accepted later
+		accept <- l.accept(o)
 	default:
 		if sent, _ := o.tryAnswer(true); sent {
 			accept <- o.conn

@@ -11,8 +11,8 @@ import (
 const (
 	// frameTime is the time from one frame to the next.
 	frameTime = 100 * time.Millisecond
-	// frozenAfter is how long a worker may leave a connection unaccepted before the page asks
-	// whether it is frozen.
+	// frozenAfter is how long a worker may leave a connection unaccepted before the page calls it
+	// frozen or busy.
 	frozenAfter = 300 * time.Millisecond
 )
 
@@ -32,7 +32,7 @@ type frame struct {
 	Visitors visitorsState  `json:"visitors"`
 	Rate     int            `json:"rate"` // answers in the last second
 	Totals   totals         `json:"totals"`
-	Kills    *Kills         `json:"kills"` // the last series, or null
+	Kills    *kills         `json:"kills"` // the last series, or null
 	Marks    []mark         `json:"marks"`
 	Log      []string       `json:"log"`
 }
@@ -80,7 +80,7 @@ func (p *Page) frame() frame {
 	f.Now, f.Rate, f.Marks, f.Log = p.history.state()
 	p.mu.Lock()
 	primary, memory := p.primary, p.memory
-	f.Address, f.Kills = demo.Reachable(p.address), p.kills.clone()
+	f.Address, f.Kills = demo.Reachable(p.address), p.kills
 	p.mu.Unlock()
 	if primary == nil {
 		return f

@@ -42,16 +42,8 @@ type totals struct {
 type move struct {
 	Conn   int    `json:"conn"`   // the client's port
 	Worker int    `json:"worker"` // its ID, or 0
-	Step   string `json:"step"`   // given, accepted, returned, refused, reset, answered or failed
+	Step   string `json:"step"`   // a HandoverStep, or answered or failed
 	Rung   rung   `json:"rung"`   // of one that failed
-}
-
-var steps = map[cluster.HandoverStep]string{
-	cluster.Given:    "given",
-	cluster.Accepted: "accepted",
-	cluster.Refused:  "refused",
-	cluster.Returned: "returned",
-	cluster.Reset:    "reset",
 }
 
 // handovers follows the connections: what the primary reports of them, and what the visitors saw.
@@ -97,7 +89,7 @@ func (h *handovers) handle(e cluster.Handover) {
 	if e.Step == cluster.Returned {
 		h.sum.Returned++
 	}
-	h.move(move{Conn: int(e.Client.Port()), Worker: c.worker, Step: steps[e.Step]})
+	h.move(move{Conn: int(e.Client.Port()), Worker: c.worker, Step: e.Step.String()})
 	switch {
 	case !c.gone || e.Step == cluster.Given:
 	case c.failed:
@@ -134,6 +126,10 @@ func (h *handovers) move(m move) {
 		h.moves = append(h.moves, m)
 	}
 }
+
+// pending reports whether a worker has the connection, as far as the primary has read, and has not
+// accepted it.
+func (c *conn) pending() bool { return c.step == cluster.Given && !c.reset }
 
 // rung returns how far the connection has come, if no byte of an answer has.
 func (c *conn) rung() rung {
@@ -177,7 +173,7 @@ func (h *handovers) visited(r demo.Result, took time.Duration, handedOver bool, 
 		h.move(move{Conn: int(client.Port()), Worker: worker, Step: "answered"})
 	case r.Begun:
 		h.fail(client, begun)
-	case c != nil && c.step == cluster.Given && !c.reset:
+	case c != nil && c.pending():
 		c.gone, c.failed = true, true
 	case c != nil:
 		h.fail(client, c.rung())
@@ -190,7 +186,7 @@ func (h *handovers) visited(r demo.Result, took time.Duration, handedOver bool, 
 
 // forget forgets a connection, now or when the primary has read that it was accepted.
 func (h *handovers) forget(client netip.AddrPort, c *conn) {
-	if c != nil && c.step == cluster.Given && !c.reset {
+	if c != nil && c.pending() {
 		c.gone = true
 		return
 	}
@@ -217,7 +213,7 @@ func (h *handovers) frozen() map[int]bool {
 	defer h.mu.Unlock()
 	frozen := map[int]bool{}
 	for _, c := range h.conns {
-		if c.step == cluster.Given && time.Since(c.since) > frozenAfter {
+		if c.pending() && time.Since(c.since) > frozenAfter {
 			frozen[c.worker] = true
 		}
 	}

@@ -15,22 +15,14 @@ import (
 // maxKills is how many workers a series may kill.
 const maxKills = 1000
 
-// Kills is a series of kills, each after the previous victim has been replaced, and what became of
+// kills is a series of kills, each after the previous victim has been replaced, and what became of
 // the visits meanwhile.
-type Kills struct {
+type kills struct {
 	Of      int    `json:"of"`
 	Done    int    `json:"done"`
 	Running bool   `json:"running"`
 	Took    int64  `json:"took"` // milliseconds
 	Totals  totals `json:"totals"`
-}
-
-func (k *Kills) clone() *Kills {
-	if k == nil {
-		return nil
-	}
-	clone := *k
-	return &clone
 }
 
 // killMany begins a series.
@@ -46,51 +38,40 @@ func (p *Page) killMany(q url.Values) error {
 	p.mu.Lock()
 	running := p.kills != nil && p.kills.Running
 	if !running {
-		p.kills = &Kills{Of: of, Running: true}
+		p.kills = &kills{Of: of, Running: true}
 	}
-	kills := p.kills
 	p.mu.Unlock()
 	if running {
 		return busy("workers are being killed already")
 	}
 	p.history.mark("kills", fmt.Sprintf("for i in $(seq %d); do kill -9 $(pgrep -P %d | shuf -n 1); sleep 0.1; done",
 		of, os.Getpid()))
-	p.start(func() { p.runKills(primary, kills) })
+	p.start(func() { p.runKills(primary, of) })
 	return nil
 }
 
-// runKills kills the workers, until the cluster is shut down.
-func (p *Page) runKills(primary *cluster.Primary, kills *Kills) {
-	begun, before, victim := time.Now(), p.handovers.totals(), 0
-	for done := 0; done < kills.Of && primary.Size() > 0; {
-		w := nextVictim(primary, victim)
-		if w == nil {
-			time.Sleep(10 * time.Millisecond)
-			continue
-		}
-		victim = w.ID()
-		w.Signal(syscall.SIGKILL)
-		done++
-		p.note(kills, Kills{Of: kills.Of, Done: done, Running: true, Took: time.Since(begun).Milliseconds(),
-			Totals: p.handovers.totals().since(before)})
+// runKills kills the workers, until the last victim is replaced or the cluster is shut down.
+func (p *Page) runKills(primary *cluster.Primary, of int) {
+	begun, before, done, victim := time.Now(), p.handovers.totals(), 0, 0
+	note := func(running bool) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.kills = &kills{of, done, running, time.Since(begun).Milliseconds(), p.handovers.totals().since(before)}
 	}
-	p.untilReplaced(primary, victim)
-	last := *kills
-	last.Running, last.Took, last.Totals = false, time.Since(begun).Milliseconds(), p.handovers.totals().since(before)
-	p.note(kills, last)
-}
-
-// note changes what the page shows of the series.
-func (p *Page) note(kills *Kills, now Kills) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	*kills = now
-}
-
-// untilReplaced waits until the last victim is replaced, or the cluster is shut down.
-func (p *Page) untilReplaced(primary *cluster.Primary, victim int) {
-	for primary.Size() > 0 && nextVictim(primary, victim) == nil {
-		time.Sleep(10 * time.Millisecond)
+	defer note(false)
+	for primary.Size() > 0 {
+		w := nextVictim(primary, victim)
+		switch {
+		case w == nil:
+			time.Sleep(10 * time.Millisecond)
+		case done == of:
+			return
+		default:
+			victim = w.ID()
+			w.Signal(syscall.SIGKILL)
+			done++
+			note(true)
+		}
 	}
 }
 

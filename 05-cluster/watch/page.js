@@ -119,8 +119,10 @@ async function act(what) {
   const response = await fetch(what, { method: 'POST' }).catch(() => null)
   if (response?.ok) return
   set(find('link'), say(response ? 'notNow' : 'gone'))
-  if (response) setTimeout(() => set(find('link'), say('live')), 4000)
+  if (response) setTimeout(showLink, 4000)
 }
+
+const showLink = () => set(find('link'), say(source.readyState === EventSource.OPEN ? 'live' : 'gone'))
 
 // watch opens the stream of frames, and opens it again when it ends.
 let source
@@ -128,10 +130,10 @@ function watch() {
   source?.close()
   if (document.hidden) return // a hidden page needs no visitors
   source = new EventSource('frames')
-  source.onopen = () => { forgetDots(); set(find('link'), say('live')) }
+  source.onopen = () => { forgetDots(); showLink() }
   source.onmessage = (event) => show(JSON.parse(event.data))
   source.onerror = () => {
-    set(find('link'), say('gone'))
+    showLink()
     if (source.readyState === EventSource.CLOSED) setTimeout(watch, 2000)
   }
 }
@@ -143,6 +145,7 @@ function speak(tongue) {
   translate(document)
   find('language').textContent = say('other')
   find('language').lang = tongue === 'en' ? 'zh' : 'en'
+  if (source) showLink()
   if (frame) show({ ...frame, moves: [] })
 }
 

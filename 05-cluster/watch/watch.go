@@ -45,7 +45,7 @@ type Page struct {
 	serving bool             // a worker has listened
 	next    cluster.Policy   // of the next cluster, or "" if there will be none
 	end     context.CancelFunc
-	kills   *Kills
+	kills   *kills        // the last series; what it points to does not change
 	memory  map[int]int64 // of the workers, by ID
 }
 

@@ -245,6 +245,7 @@ func TestChinese(t *testing.T) {
 	p.click("#language")
 	require.Equal(t, "A cluster at work", value[string](p, `document.title`))
 	require.Equal(t, "listening", value[string](p, `document.querySelector('.card .state').textContent`))
+	require.Equal(t, "live", p.text("link"))
 	differing := value[[]string](p, `fetch('/').then((response) => response.text()).then((text) =>
 		[...new DOMParser().parseFromString(text, 'text/html').querySelectorAll('[data-text]')]
 			.filter((e) => e.textContent !== texts.en[e.dataset.text]).map((e) => e.dataset.text))`, chromedp.EvalAwaitPromise)
